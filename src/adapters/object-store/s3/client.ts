@@ -1,0 +1,232 @@
+import { createRequire } from "node:module";
+import type { Pool as PoolClass } from "undici";
+import { type ErrorPlace, ReplicationError } from "../../../domain/error.ts";
+import { type Answer, toConnectionError, toStoreError } from "./errors.ts";
+import type { ResponseHeaders } from "./headers.ts";
+import type { RelayOrigin, RelayRequest } from "./relay.ts";
+import { Signer, type SigningCredentials } from "./signer.ts";
+import { encodeKey, encodeQuery } from "./uri.ts";
+
+// The pool alone: undici's index also loads fetch, WebSocket and caches, which triples the start-up of a short command.
+const Pool: typeof PoolClass = createRequire(import.meta.url)("undici/lib/dispatcher/pool.js");
+
+/** Returns valid credentials: at once where they are known, else after asking whoever issues them. */
+export type CredentialProvider = () => SigningCredentials | Promise<SigningCredentials>;
+
+export interface S3ClientOptions {
+  /** Alias of the store, for metrics. */
+  readonly store: string;
+  /** Absent for AWS itself. */
+  readonly endpoint?: string | undefined;
+  readonly region: string;
+  readonly forcePathStyle: boolean;
+  readonly credentials: CredentialProvider;
+  readonly maxConnections: number;
+  /** PEM of the certificate authorities to trust. */
+  readonly ca?: string | undefined;
+  /** Told of every answer; `status` 0 means that none came. */
+  readonly onRequest?: ((operation: string, status: number) => void) | undefined;
+  /** Waits until one more request may be sent. */
+  readonly throttle?: ((signal: AbortSignal | undefined) => Promise<void>) | undefined;
+}
+
+export interface S3Request {
+  /** S3's name of the operation. */
+  readonly operation: string;
+  readonly method: "GET" | "HEAD" | "PUT" | "POST" | "DELETE";
+  readonly bucket: string;
+  readonly key?: string | undefined;
+  readonly query?: Readonly<Record<string, string>> | undefined;
+  /** Lower-case names, values one byte per character. Taken over: the caller must not use the object again. */
+  readonly headers?: Record<string, string> | undefined;
+  readonly body?: Buffer | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** How long a store may take to begin an answer. */
+const HEADERS_TIMEOUT_MS = 30_000;
+/** The same where it copies or assembles up to 5 GiB first. */
+const SLOW_HEADERS_TIMEOUT_MS = 300_000;
+const SLOW_OPERATIONS: ReadonlySet<string> = new Set(["CopyObject", "UploadPartCopy", "CompleteMultipartUpload"]);
+const BODY_TIMEOUT_MS = 60_000;
+const CONNECT_TIMEOUT_MS = 10_000;
+
+/** Signs and sends requests to one store, over kept connections. Answers are whole and in memory: large bodies go through the relay. */
+export class S3Client {
+  readonly store: string;
+  /** `server` header of the last answer: says which profile applies. */
+  serverName = "";
+  readonly #options: S3ClientOptions;
+  readonly #base: URL;
+  readonly #signer: Signer;
+  readonly #pools = new Map<string, PoolClass>();
+
+  constructor(options: S3ClientOptions) {
+    this.store = options.store;
+    this.#options = options;
+    this.#base = new URL(options.endpoint ?? `https://s3.${options.region}.${dnsSuffix(options.region)}`);
+    this.#signer = new Signer(options.region);
+  }
+
+  get endpoint(): string {
+    return this.#base.origin;
+  }
+
+  /** Resolves with the answer whatever its status. @throws `StoreUnreachable`, `Aborted` */
+  async send(request: S3Request): Promise<Answer> {
+    const { operation } = request;
+    if (this.#options.throttle !== undefined) await this.#options.throttle(request.signal);
+    const pending = this.#options.credentials();
+    const credentials = pending instanceof Promise ? await pending : pending;
+    const target = this.#target(request, credentials);
+    try {
+      const answer = await this.#dispatch(target, request);
+      this.serverName = answer.headers["server"] ?? this.serverName;
+      this.#options.onRequest?.(operation, answer.status);
+      return answer;
+    } catch (cause) {
+      this.#options.onRequest?.(operation, 0);
+      throw this.failure(cause, request);
+    }
+  }
+
+  /** As {@link send}, but an answer other than 2xx is thrown as the error that it stands for. */
+  async expect(request: S3Request): Promise<Answer> {
+    const answer = await this.send(request);
+    if (answer.status < 200 || answer.status > 299) throw toStoreError(answer, place(request));
+    return answer;
+  }
+
+  /** Signs a request and serialises its head for the relay, which sends the body (of `contentLength` bytes) itself. */
+  async toRelayRequest(request: S3Request): Promise<RelayRequest> {
+    if (this.#options.throttle !== undefined) await this.#options.throttle(request.signal);
+    const { origin, path, headers } = this.#target(request, await this.#options.credentials());
+    let head = `${request.method} ${path} HTTP/1.1\r\n`;
+    for (const name in headers) head += `${name}: ${headers[name]}\r\n`;
+    return { origin: this.#relayOrigin(new URL(origin)), head: `${head}\r\n` };
+  }
+
+  /** Counts an answer that the relay received. */
+  answered(operation: string, status: number): void {
+    this.#options.onRequest?.(operation, status);
+  }
+
+  /** The ReplicationError for a connection that failed. */
+  failure(cause: unknown, request: S3Request): ReplicationError {
+    if (request.signal?.aborted)
+      return new ReplicationError("Aborted", `${request.operation} was interrupted`, { at: place(request), cause });
+    return toConnectionError(cause, this.#base.origin, place(request));
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#pools.values()].map((pool) => pool.destroy()));
+    this.#pools.clear();
+  }
+
+  #relayOrigin(url: URL): RelayOrigin {
+    const tls = url.protocol === "https:";
+    const host = url.hostname.replace(/^\[|\]$/g, "");
+    return { host, port: Number(url.port) || (tls ? 443 : 80), tls: tls ? { ca: this.#options.ca } : undefined };
+  }
+
+  #target(request: S3Request, credentials: SigningCredentials): { origin: string; path: string; headers: Record<string, string> } {
+    const headers = request.headers ?? {};
+    const virtual = !this.#options.forcePathStyle && isDnsName(request.bucket);
+    const host = virtual ? `${request.bucket}.${this.#base.host}` : this.#base.host;
+    const prefix = this.#base.pathname.replace(/\/$/, "") + (virtual ? "" : `/${request.bucket}`);
+    const path = request.key === undefined ? prefix || "/" : `${prefix}/${encodeKey(request.key)}`;
+    const query = request.query === undefined ? "" : encodeQuery(request.query);
+    headers["host"] = host;
+    this.#signer.sign({ method: request.method, path, query, headers }, credentials, Date.now());
+    return { origin: `${this.#base.protocol}//${host}`, path: query === "" ? path : `${path}?${query}`, headers };
+  }
+
+  #pool(origin: string): PoolClass {
+    let pool = this.#pools.get(origin);
+    if (pool === undefined) {
+      pool = new Pool(origin, {
+        connections: this.#options.maxConnections,
+        pipelining: 1,
+        headersTimeout: HEADERS_TIMEOUT_MS,
+        bodyTimeout: BODY_TIMEOUT_MS,
+        connect: { timeout: CONNECT_TIMEOUT_MS, ...(this.#options.ca === undefined ? {} : { ca: this.#options.ca }) },
+      });
+      this.#pools.set(origin, pool);
+    }
+    return pool;
+  }
+
+  #dispatch(target: { origin: string; path: string; headers: Record<string, string> }, request: S3Request): Promise<Answer> {
+    const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+    const { signal } = request;
+    let status = 0;
+    let headers: ResponseHeaders = {};
+    const chunks: Buffer[] = [];
+    let unlisten = (): void => {};
+    this.#pool(target.origin).dispatch(
+      // reset: false keeps the connection after a HEAD, which undici would otherwise close for servers that answer one with a body.
+      {
+        method: request.method,
+        path: target.path,
+        headers: target.headers,
+        body: request.body ?? null,
+        reset: false,
+        headersTimeout: SLOW_OPERATIONS.has(request.operation) ? SLOW_HEADERS_TIMEOUT_MS : HEADERS_TIMEOUT_MS,
+      },
+      {
+        onRequestStart(controller) {
+          unlisten = onAbort(signal, () => controller.abort(toError(signal?.reason)));
+        },
+        onResponseStart(_, statusCode, received) {
+          status = statusCode;
+          headers = joined(received);
+        },
+        onResponseData(_, chunk) {
+          chunks.push(chunk);
+        },
+        onResponseEnd() {
+          unlisten();
+          resolve({ status, headers, body: chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks) });
+        },
+        onResponseError(_, error) {
+          unlisten();
+          reject(error);
+        },
+      },
+    );
+    return promise;
+  }
+}
+
+/** Repeated headers arrive as arrays; S3 reads them as one value with commas. */
+function joined(received: Readonly<Record<string, string | string[] | undefined>>): ResponseHeaders {
+  for (const name in received) {
+    const value = received[name];
+    if (Array.isArray(value)) return { ...joined({ ...received, [name]: value.join(", ") }) };
+  }
+  return received as ResponseHeaders;
+}
+
+function onAbort(signal: AbortSignal | undefined, callback: () => void): () => void {
+  if (signal === undefined) return () => {};
+  if (signal.aborted) callback();
+  else signal.addEventListener("abort", callback, { once: true });
+  return () => signal.removeEventListener("abort", callback);
+}
+
+function toError(reason: unknown): Error {
+  return reason instanceof Error ? reason : new Error("aborted");
+}
+
+function place(request: S3Request): ErrorPlace {
+  return { operation: request.operation, bucket: request.bucket, key: request.key };
+}
+
+function dnsSuffix(region: string): string {
+  return region.startsWith("cn-") ? "amazonaws.com.cn" : "amazonaws.com";
+}
+
+/** A bucket with dots cannot be a host name under the wildcard certificate. */
+function isDnsName(bucket: string): boolean {
+  return /^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$/.test(bucket);
+}

@@ -1,0 +1,71 @@
+import { hash } from "node:crypto";
+import { ReplicationError } from "../../../domain/error.ts";
+import type { ObjectState } from "../../../domain/object.ts";
+import type { WriteResult } from "../../../ports/object-store.ts";
+import type { TransferOutcome } from "../../../ports/transfer.ts";
+import type { BucketFacts } from "./bucket-facts.ts";
+import { toStoreError } from "./errors.ts";
+import { toWriteResult } from "./object-store.ts";
+import type { ReplicaContent, ReplicaWrite } from "./replica-write.ts";
+
+/** A small body in memory, read once for all its destinations. */
+export interface SmallBody {
+  readonly source: BucketFacts;
+  readonly state: ObjectState;
+  readonly content: ReplicaContent;
+  readonly bytes: Buffer;
+  /** Reads the same bytes again, to tell a corrupted read from an ETag that is no MD5. */
+  readonly readAgain: () => Promise<Buffer | undefined>;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Writes a small body to one destination by one PutObject, which itself refuses bytes that are not the source's. */
+export async function putSmall(body: SmallBody, write: ReplicaWrite): Promise<TransferOutcome> {
+  for (let md5 = knownMd5(body) ?? hash("md5", body.bytes); ; ) {
+    const headers = write.headers(body.content);
+    headers["content-length"] = String(body.bytes.length);
+    headers["content-md5"] = Buffer.from(md5, "hex").toString("base64");
+    const { bucket, key } = write.destination;
+    const place = { operation: "PutObject", bucket: bucket.bucket, key };
+    const answer = await write.facts.store.client.send({ ...place, method: "PUT", headers, body: body.bytes, signal: body.signal });
+    if (answer.status === 200) return stored(toWriteResult(answer), body, write);
+    const error = toStoreError(answer, place);
+    if (error.code === "BadDigest" && md5 === body.state.etag) {
+      md5 = await actualMd5(body, error);
+      continue;
+    }
+    if (!write.canDoWithout(error)) return { kind: "failed", error };
+  }
+}
+
+/** The MD5 that the source's own ETag is, where it may be one. */
+function knownMd5(body: SmallBody): string | undefined {
+  return body.state.etagMayBeMd5 && body.source.etagsAreMd5 ? body.state.etag : undefined;
+}
+
+/**
+ * Finds out why the destination refused the digest: bytes spoilt on their way (to be tried again), or a source whose ETags are no MD5s, which
+ * two equal reads prove and the bucket's facts remember.
+ */
+async function actualMd5(body: SmallBody, refusal: ReplicationError): Promise<string> {
+  const md5 = hash("md5", body.bytes);
+  if (md5 === body.state.etag) throw refusal;
+  const again = await body.readAgain();
+  if (again === undefined || hash("md5", again) !== md5) {
+    throw new ReplicationError("ChecksumMismatch", `${body.state.key}: two reads of the source gave different bytes`, {
+      at: refusal.at,
+      cause: refusal,
+    });
+  }
+  body.source.etagsAreMd5 = false;
+  return md5;
+}
+
+function stored(result: WriteResult, body: SmallBody, write: ReplicaWrite): TransferOutcome {
+  const md5 = knownMd5(body) ?? hash("md5", body.bytes);
+  const proof = write.facts.proofOf(result.etag, { md5, ofSource: body.state.etag });
+  if (proof !== undefined) return { kind: "copied", etag: result.etag, versionId: result.versionId, notes: [...write.notes], proof };
+  const at = { operation: "PutObject", bucket: write.destination.bucket.bucket, key: write.destination.key };
+  const message = `${at.bucket}/${at.key}: the replica's ETag ${result.etag} is not the MD5 of what was sent`;
+  return { kind: "failed", error: new ReplicationError("ChecksumMismatch", message, { at }) };
+}

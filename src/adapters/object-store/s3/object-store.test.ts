@@ -1,0 +1,156 @@
+import assert from "node:assert/strict";
+import type { IncomingMessage } from "node:http";
+import { after, afterEach, before, beforeEach, describe, it } from "node:test";
+import { type Interception, type Interceptor, interceptorBefore } from "../../../../test/support/intercept.ts";
+import { type AdaptedStore, adapt, bucketIn } from "../../../../test/support/s3-adapter.ts";
+import { type RunningEmbeddedS3, startEmbeddedS3 } from "../../../embedded-s3/server.ts";
+import { S3ObjectStore } from "./object-store.ts";
+import { encodeXml } from "./xml.ts";
+
+const credentials = { accessKeyId: "AKIDEXAMPLE", secretAccessKey: "secret" };
+let server: RunningEmbeddedS3;
+let front: Interceptor;
+let adapted: AdaptedStore;
+let store: S3ObjectStore;
+let round = 0;
+
+before(async () => {
+  server = await startEmbeddedS3({ credentials });
+});
+after(() => server.close());
+beforeEach(async () => {
+  front = await interceptorBefore(server.endpoint);
+  adapted = adapt("one", { endpoint: front.endpoint, credentials });
+  store = new S3ObjectStore(bucketIn(adapted, `bucket-${++round}`), adapted.client);
+  server.model.createBucket(store.bucket.bucket);
+});
+afterEach(async () => {
+  await adapted.client.close();
+  await front[Symbol.asyncDispose]();
+});
+
+async function fill(...keys: readonly string[]): Promise<void> {
+  for (const key of keys) await store.put(key, Buffer.from("x"));
+  adapted.requests.splice(0);
+}
+
+/** Lists as servers do that echo `encoding-type=url` and encode nothing. */
+function listRaw({ url = "" }: IncomingMessage): Interception {
+  const query = new URL(url, "http://x").searchParams;
+  if (!query.has("list-type")) return undefined;
+  const page = server.model.list(store.bucket.bucket, {
+    prefix: query.get("prefix") ?? undefined,
+    maxKeys: Number(query.get("max-keys")),
+    continuationToken: query.get("continuation-token") ?? undefined,
+  });
+  const token = page.nextContinuationToken;
+  const more = token === undefined ? "" : `<NextContinuationToken>${encodeXml(token)}</NextContinuationToken>`;
+  const contents = page.objects.map(
+    ({ key, etag }) => `<Contents><Key>${encodeXml(key)}</Key><ETag>${etag}</ETag><Size>1</Size></Contents>`,
+  );
+  const body = `<ListBucketResult><IsTruncated>${token !== undefined}</IsTruncated>${more}${contents.join("")}</ListBucketResult>`;
+  return { status: 200, body };
+}
+
+async function listed(maxKeys = 1000): Promise<string[]> {
+  const keys: string[] = [];
+  for (let token: string | undefined, first = true; first || token !== undefined; first = false) {
+    const page = await store.list({ maxKeys, continuationToken: token });
+    keys.push(...page.objects.map(({ key }) => key));
+    token = page.nextContinuationToken;
+  }
+  return keys;
+}
+
+describe("S3ObjectStore and how servers write keys", () => {
+  const keySets: readonly (readonly string[])[] = [
+    ["a b", "a%20b", "a+b"],
+    ["a+b"],
+    ["100%"],
+    ["%41", "A"],
+    ["a%2Bb"],
+    ["plain", "x%20y"],
+    ["%E4"],
+  ];
+  for (const keys of keySets) {
+    for (const maxKeys of [1, 1000]) {
+      it(`reads ${JSON.stringify(keys)} from one that encodes and one that does not, ${maxKeys} to a page`, async () => {
+        await fill(...keys);
+        assert.deepEqual(await listed(maxKeys), keys);
+        store = new S3ObjectStore(store.bucket, adapted.client);
+        front.intercept = listRaw;
+        assert.deepEqual(await listed(maxKeys), keys);
+      });
+    }
+  }
+
+  it("learns it once", async () => {
+    await fill("a+b", "c+d");
+    await store.list();
+    assert.deepEqual([...adapted.requests].sort(), ["HeadObject", "HeadObject", "ListObjectsV2", "ListObjectsV2"]);
+    adapted.requests.splice(0);
+    await store.list();
+    assert.deepEqual(adapted.requests, ["ListObjectsV2"]);
+  });
+
+  it("learns nothing from keys that went away meanwhile", async () => {
+    await fill("a+b");
+    front.intercept = (request) => {
+      const answer = listRaw(request);
+      if (request.url?.includes("max-keys=1000") === true) server.model.deleteObject(store.bucket.bucket, "a+b", {});
+      return answer;
+    };
+    await store.list();
+    front.intercept = listRaw;
+    await fill("c+d");
+    assert.deepEqual(await listed(), ["c+d"]);
+  });
+
+  it("asks nothing where no key is in doubt", async () => {
+    await fill("a", "b/c.d");
+    await store.list();
+    assert.deepEqual(adapted.requests, ["ListObjectsV2"]);
+  });
+});
+
+describe("S3ObjectStore and answers that are not what they seem", () => {
+  const status =
+    (code: number, body = "") =>
+    () => ({ status: code, body });
+
+  it("takes no 404 of another name for an absence", async () => {
+    front.intercept = status(404, "<Error><Code>XAdminUserNotFound</Code></Error>");
+    await assert.rejects(store.get("k"), { code: "InvalidAccessKeyId" });
+    await assert.rejects(store.head("k"));
+  });
+
+  it("takes no short or long answer for a range", async () => {
+    await fill("k");
+    front.intercept = status(200, "the whole object");
+    await assert.rejects(store.read("k", { start: 0, endExclusive: 3 }), { code: "MalformedResponse" });
+  });
+
+  it("does not take trouble for the absence of a lock or a website", async () => {
+    front.intercept = ({ url }) => (url?.includes("website") === true ? { status: 503, body: "" } : undefined);
+    await assert.rejects(store.describe(), { code: "SlowDown" });
+    front.intercept = ({ url }) => (url?.includes("website") === true ? { status: 403, body: "" } : undefined);
+    assert.equal((await store.describe()).website, true, "what may not be asked may be so");
+    front.intercept = ({ url }) => (url?.includes("versioning") === true ? { status: 501, body: "" } : undefined);
+    assert.equal((await store.describe()).versioning, "Unversioned");
+  });
+
+  it("reads metadata that comes as raw UTF-8, or twice", async () => {
+    await fill("k");
+    front.rewrite = (_, headers) => {
+      headers["x-amz-meta-name"] = Buffer.from("voil\u00e0").toString("latin1");
+      headers["x-amz-meta-twice"] = ["a", "b"];
+    };
+    assert.deepEqual((await store.head("k"))?.attributes.metadata, { name: "voil\u00e0", twice: "a, b" });
+  });
+
+  it("says that a store cannot be reached, and counts it", async () => {
+    front.intercept = () => "cut";
+    await assert.rejects(store.put("k", Buffer.from("x")), { code: "StoreUnreachable", disposition: "retry" });
+    assert.deepEqual(adapted.requests, ["PutObject"]);
+  });
+});

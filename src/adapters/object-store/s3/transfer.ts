@@ -1,0 +1,364 @@
+import type { Bucket } from "../../../domain/bucket.ts";
+import { ReplicationError, toReplicationError } from "../../../domain/error.ts";
+import { type Hint, isMultipartEtag, type ObjectState } from "../../../domain/object.ts";
+import { Semaphore } from "../../../lib/semaphore.ts";
+import type { Transfer, TransferOutcome, TransferRequest, TransferResult, TransferredSource } from "../../../ports/transfer.ts";
+import { BucketFacts } from "./bucket-facts.ts";
+import { copyInParts, type PartsCopy } from "./copy-parts.ts";
+import { openSource, type RelayedCopy, relayToAll, sourceMovedOn } from "./copy-relayed.ts";
+import { copyServerSide, failedOutcome } from "./copy-server-side.ts";
+import { putSmall } from "./copy-streamed.ts";
+import { toStoreError } from "./errors.ts";
+import { toObjectState } from "./headers.ts";
+import { KeyAlphabet } from "./key-alphabet.ts";
+import type { S3ObjectStore } from "./object-store.ts";
+import type { Relay } from "./relay.ts";
+import { type ReplicaContent, ReplicaWrite } from "./replica-write.ts";
+
+/** The edges between the ways a body can travel; tests shrink them. */
+export interface TransferLimits {
+  /** Bodies of this size and more go from socket to socket. */
+  readonly relayFromBytes: number;
+  /** The most that one PutObject or CopyObject may carry. https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html */
+  readonly maxSingleBytes: number;
+  /** Large bodies under way at a time: more only make each slower, and memory follows. */
+  readonly largeInFlight: number;
+}
+
+export const DEFAULT_TRANSFER_LIMITS: TransferLimits = { relayFromBytes: 1024 ** 2, maxSingleBytes: 5 * 1024 ** 3, largeInFlight: 4 };
+
+export interface S3TransferOptions {
+  readonly storeOf: (bucket: Bucket) => S3ObjectStore;
+  /** Made when the first large body comes. */
+  readonly relay: () => Relay;
+  readonly limits?: Partial<TransferLimits> | undefined;
+  /** Lets so many bytes pass; absent: all. A body waits for its turn whole, so the limit is one of the average. */
+  readonly bandwidth?: { take(bytes: number): Promise<void> } | undefined;
+}
+
+/** Moves objects between S3 stores in the way that costs least: a server-side copy, one GET and PUTs, a relay, or parts. */
+export class S3Transfer implements Transfer {
+  readonly #options: S3TransferOptions;
+  readonly #limits: TransferLimits;
+  readonly #facts = new Map<string, BucketFacts>();
+  readonly #alphabets = new Map<string, KeyAlphabet>();
+  readonly #large: Semaphore;
+
+  constructor(options: S3TransferOptions) {
+    this.#options = options;
+    this.#limits = { ...DEFAULT_TRANSFER_LIMITS, ...options.limits };
+    this.#large = new Semaphore(this.#limits.largeInFlight);
+  }
+
+  async copy(request: TransferRequest): Promise<TransferResult> {
+    try {
+      return await new Copy(this.#parts(request), request).run();
+    } catch (error) {
+      return { kind: "failed", error: toReplicationError(error) };
+    }
+  }
+
+  #parts(request: TransferRequest): CopyParts {
+    return {
+      source: this.#factsOf(request.source),
+      writes: request.destinations.map((destination, index) => new ReplicaWrite(index, destination, this.#factsOf(destination.bucket))),
+      alphabetOf: (bucket) => this.#alphabetOf(bucket),
+      relay: this.#options.relay,
+      limits: this.#limits,
+      large: this.#large,
+      bandwidth: this.#options.bandwidth,
+    };
+  }
+
+  #factsOf(bucket: Bucket): BucketFacts {
+    const facts = this.#facts.get(bucket.id) ?? new BucketFacts(this.#options.storeOf(bucket));
+    this.#facts.set(bucket.id, facts);
+    return facts;
+  }
+
+  #alphabetOf(bucket: Bucket): KeyAlphabet {
+    const alphabet = this.#alphabets.get(bucket.id) ?? new KeyAlphabet(this.#options.storeOf(bucket));
+    this.#alphabets.set(bucket.id, alphabet);
+    return alphabet;
+  }
+}
+
+interface CopyParts {
+  readonly source: BucketFacts;
+  readonly writes: readonly ReplicaWrite[];
+  readonly alphabetOf: (bucket: Bucket) => KeyAlphabet;
+  readonly relay: () => Relay;
+  readonly limits: TransferLimits;
+  readonly large: Semaphore;
+  readonly bandwidth: S3TransferOptions["bandwidth"];
+}
+
+/** What is known of the source when the way is chosen. */
+interface Known {
+  readonly etag: string;
+  readonly sizeBytes: number;
+  readonly lastModified: number;
+  readonly storageClass: string | undefined;
+  /** Undefined where only a hint is known. */
+  readonly state: ObjectState | undefined;
+}
+
+type Outcomes = (TransferOutcome | undefined)[];
+type SourceTrouble = Exclude<TransferResult, { kind: "done" }>;
+
+/** One call of {@link S3Transfer.copy}. */
+class Copy {
+  readonly #parts: CopyParts;
+  readonly #request: TransferRequest;
+  readonly #outcomes: Outcomes;
+  #state: ObjectState | undefined;
+
+  constructor(parts: CopyParts, request: TransferRequest) {
+    this.#parts = parts;
+    this.#request = request;
+    this.#outcomes = parts.writes.map(() => undefined);
+  }
+
+  async run(): Promise<TransferResult> {
+    await this.#refuseKeys();
+    let writes = this.#open();
+    if (writes.length === 0) return this.#done(undefined);
+    let known = await this.#know(writes);
+    if ("kind" in known) return known;
+    if (known.state !== undefined) known = { ...known, state: await this.#accept(known.state) };
+    writes = this.#open();
+    if (writes.length === 0) return this.#done(known);
+    const trouble = this.#needsParts(known) ? await this.#inParts(known, writes) : await this.#whole(known, writes);
+    if (trouble?.kind === "gone") return this.#confirmGone();
+    return trouble ?? this.#done(known);
+  }
+
+  /** A 404 to a GET may come from anything on the way: only a HEAD that also finds the bucket is believed. */
+  async #confirmGone(): Promise<SourceTrouble> {
+    const { key, signal } = this.#request;
+    return (await this.#parts.source.store.head(key, { signal })) === undefined ? { kind: "gone" } : { kind: "changed" };
+  }
+
+  /** Invariant 13: before any write, keys that a destination would rewrite, hide or refuse are failed by name. */
+  async #refuseKeys(): Promise<void> {
+    for (const write of this.#parts.writes) {
+      const { bucket, key } = write.destination;
+      const refusal = this.#parts.alphabetOf(bucket).refusal(key, this.#request.signal);
+      const error = refusal instanceof Promise ? await refusal.catch(toReplicationError) : refusal;
+      if (error !== undefined) this.#outcomes[write.index] = { kind: "failed", error };
+    }
+  }
+
+  /** The destinations without an outcome yet. */
+  #open(): readonly ReplicaWrite[] {
+    return this.#parts.writes.filter((write) => this.#outcomes[write.index] === undefined);
+  }
+
+  /** Reads the source's state where the hint is not enough to choose a way; throws nothing away that a GET would tell anyway. */
+  async #know(writes: readonly ReplicaWrite[]): Promise<Known | SourceTrouble> {
+    const { hint, key, signal } = this.#request;
+    if (hint?.etag !== undefined && hint.sizeBytes !== undefined && isPlausible(hint) && !(await this.#mustHead(writes))) {
+      const { etag, sizeBytes, lastModified = 0, storageClass } = hint;
+      return { etag, sizeBytes, lastModified, storageClass: storageClass === "STANDARD" ? undefined : storageClass, state: undefined };
+    }
+    const state = await this.#parts.source.store.head(key, { signal });
+    if (state === undefined) return { kind: "gone" };
+    this.#state = state;
+    return { etag: state.etag, sizeBytes: state.sizeBytes, lastModified: state.lastModified, storageClass: state.storageClass, state };
+  }
+
+  async #mustHead(writes: readonly ReplicaWrite[]): Promise<boolean> {
+    const { hint, readFirst, accept } = this.#request;
+    if (readFirst === true || isMultipartEtag(hint?.etag ?? "") || (hint?.sizeBytes ?? 0) > this.#parts.limits.maxSingleBytes) return true;
+    const local = writes.filter((write) => this.#isLocal(write));
+    if (local.length === 0) return false; // the GET tells
+    if (accept !== undefined || (await this.#parts.source.headTells(this.#request.signal))) return true;
+    if (hint?.storageClass !== undefined) return false; // a listing's hint: all the store would carry by itself is known
+    const { copyKeepsHeaders, knowsStorageClasses } = this.#parts.source;
+    return !copyKeepsHeaders || (knowsStorageClasses && local.some(keepsStorageClass));
+  }
+
+  /** Gives the destinations that do not want the object as it is their outcome. */
+  async #accept(state: ObjectState): Promise<ObjectState> {
+    const { accept, needTags, signal } = this.#request;
+    if (accept === undefined) return state;
+    const tags = needTags === true ? await this.#parts.source.tagsOf(state, signal) : state.attributes.tags;
+    const full = { ...state, attributes: { ...state.attributes, tags } };
+    accept(full).forEach((accepted, i) => {
+      if (!accepted) this.#outcomes[i] ??= { kind: "not-accepted" };
+    });
+    return full;
+  }
+
+  #needsParts(known: Known): boolean {
+    return isMultipartEtag(known.etag) || known.sizeBytes > this.#parts.limits.maxSingleBytes;
+  }
+
+  async #inParts(known: Known, writes: readonly ReplicaWrite[]): Promise<SourceTrouble | undefined> {
+    const state = known.state as ObjectState;
+    const copy: PartsCopy = {
+      ...this.#relayed(known),
+      bandwidth: this.#parts.bandwidth,
+      state,
+      content: await this.#content(state, writes),
+    };
+    const outcomes = await this.#parts.large.run(() => copyInParts(copy, writes, (write) => this.#isLocal(write)));
+    this.#take(known, writes, outcomes);
+    return undefined;
+  }
+
+  async #whole(known: Known, writes: readonly ReplicaWrite[]): Promise<SourceTrouble | undefined> {
+    const local = writes.filter((write) => this.#isLocal(write));
+    const remote = writes.filter((write) => !this.#isLocal(write));
+    const [, trouble] = await Promise.all([
+      this.#serverSide(known, local),
+      remote.length === 0 ? undefined : this.#streamed(known, remote),
+    ]);
+    if (trouble !== undefined || local.length === 0) return trouble;
+    return this.#movedOnEverywhere(local, remote.length > 0);
+  }
+
+  async #serverSide(known: Known, writes: readonly ReplicaWrite[]): Promise<void> {
+    const content = known.state === undefined ? undefined : { attributes: known.state.attributes, storageClass: known.storageClass };
+    const { key, signal } = this.#request;
+    const source = { store: this.#parts.source.store, key, etag: known.etag, storageClass: known.storageClass, content, signal };
+    await this.#each(known, writes, (write) => copyServerSide(source, write));
+  }
+
+  /** Where every server-side copy says that the source is not what was expected, the source has moved on, or is gone. */
+  async #movedOnEverywhere(writes: readonly ReplicaWrite[], readElsewhere: boolean): Promise<SourceTrouble | undefined> {
+    const codes = writes.map((write) => {
+      const outcome = this.#outcomes[write.index];
+      return outcome?.kind === "failed" ? outcome.error.code : undefined;
+    });
+    if (!readElsewhere && codes.every((code) => code === "PreconditionFailed")) return { kind: "changed" };
+    const missing = writes.filter((_, i) => codes[i] === "NoSuchKey");
+    // Where others got on or failed for reasons of their own, "no such key" is not the end of it: read again, decide again.
+    if (readElsewhere || missing.length < writes.length) {
+      for (const write of missing) this.#outcomes[write.index] = sourceMovedOn({ key: this.#request.key, source: this.#parts.source });
+      return undefined;
+    }
+    const { key, signal } = this.#request;
+    return (await this.#parts.source.store.head(key, { signal })) === undefined ? { kind: "gone" } : { kind: "changed" };
+  }
+
+  async #streamed(known: Known, writes: readonly ReplicaWrite[]): Promise<SourceTrouble | undefined> {
+    await this.#parts.bandwidth?.take(known.sizeBytes);
+    if (known.sizeBytes < this.#parts.limits.relayFromBytes) return this.#buffered(known, writes);
+    return this.#parts.large.run(() => this.#relay(known, writes));
+  }
+
+  async #buffered(known: Known, writes: readonly ReplicaWrite[]): Promise<SourceTrouble | undefined> {
+    const answer = await this.#getSmall(known.etag);
+    if (!("bytes" in answer)) return answer;
+    const state = known.state === undefined ? await this.#accept(answer.state) : answer.state;
+    this.#state = state;
+    const open = writes.filter((write) => this.#outcomes[write.index] === undefined);
+    if (open.length === 0) return undefined;
+    const readAgain = async () => {
+      const again = await this.#getSmall(known.etag);
+      return "bytes" in again ? again.bytes : undefined;
+    };
+    const content = await this.#content(state, open);
+    const body = { source: this.#parts.source, state, content, bytes: answer.bytes, readAgain, signal: this.#request.signal };
+    await this.#each(known, open, (write) => putSmall(body, write));
+    return undefined;
+  }
+
+  async #getSmall(etag: string): Promise<{ readonly state: ObjectState; readonly bytes: Buffer } | SourceTrouble> {
+    const { source, key, signal } = this.#request;
+    const place = { operation: "GetObject", bucket: source.bucket, key };
+    const answer = await this.#parts.source.store.client.send({ ...place, method: "GET", headers: { "if-match": `"${etag}"` }, signal });
+    if (answer.status === 200) return { state: toObjectState(key, answer.headers), bytes: answer.body };
+    const error = toStoreError(answer, place);
+    if (error.code === "NoSuchKey") return { kind: "gone" };
+    return error.code === "PreconditionFailed" ? { kind: "changed" } : { kind: "failed", error };
+  }
+
+  async #relay(known: Known, writes: readonly ReplicaWrite[]): Promise<SourceTrouble | undefined> {
+    const copy = this.#relayed(known);
+    const opened = await openSource(copy);
+    if (opened.kind !== "open") return opened;
+    try {
+      this.#state = known.state === undefined ? await this.#accept(opened.state) : opened.state;
+      const open = writes.filter((write) => this.#outcomes[write.index] === undefined);
+      if (open.length > 0) this.#take(known, open, await relayToAll(copy, opened, open));
+      else opened.body.discard();
+      return undefined;
+    } catch (error) {
+      opened.body.discard();
+      throw error;
+    }
+  }
+
+  #relayed(known: Known): RelayedCopy {
+    const { key, signal } = this.#request;
+    const toContent = (state: ObjectState) => this.#content(state, this.#open());
+    return { relay: this.#parts.relay(), source: this.#parts.source, key, etag: known.etag, toContent, signal };
+  }
+
+  async #content(state: ObjectState, writes: readonly ReplicaWrite[]): Promise<ReplicaContent> {
+    const wanted = writes.some((write) => write.destination.preserve.tags);
+    const tags = wanted ? (state.attributes.tags ?? (await this.#parts.source.tagsOf(state, this.#request.signal))) : undefined;
+    const attributes = { ...state.attributes, tags };
+    this.#state = { ...state, attributes };
+    return { attributes, storageClass: state.storageClass };
+  }
+
+  /** One store copies within itself; two names of one endpoint are one store only with the same credentials, which one client has. */
+  #isLocal(write: ReplicaWrite): boolean {
+    return write.facts.store.client === this.#parts.source.store.client;
+  }
+
+  /** Writes to every destination at once and settles each as it ends. */
+  async #each(known: Known, writes: readonly ReplicaWrite[], copy: (write: ReplicaWrite) => Promise<TransferOutcome>): Promise<void> {
+    await Promise.all(
+      writes.map(async (write) => {
+        this.#settle(known, write, await copy(write).catch(failedOutcome));
+      }),
+    );
+  }
+
+  #take(known: Known, writes: readonly ReplicaWrite[], outcomes: readonly TransferOutcome[]): void {
+    writes.forEach((write, i) => {
+      this.#settle(known, write, outcomes[i] ?? this.#leftOut());
+    });
+  }
+
+  /** What was copied is told at once; a failure only at the end, since the others may show that it was the source that moved on. */
+  #settle(known: Known, write: ReplicaWrite, outcome: TransferOutcome): void {
+    this.#outcomes[write.index] = outcome;
+    if (outcome.kind === "copied") this.#request.onOutcome?.(write.index, outcome, this.#source(known));
+  }
+
+  #source(known: Known | undefined): TransferredSource {
+    const state = this.#state;
+    return {
+      etag: state?.etag ?? known?.etag ?? "",
+      sizeBytes: state?.sizeBytes ?? known?.sizeBytes ?? 0,
+      lastModified: state?.lastModified ?? known?.lastModified ?? 0,
+      versionId: state?.versionId,
+      attributes: state?.attributes ?? null,
+    };
+  }
+
+  #leftOut(): TransferOutcome {
+    return { kind: "failed", error: new ReplicationError("Internal", `${this.#request.key}: a destination was left without an outcome`) };
+  }
+
+  #done(known: Known | undefined): TransferResult {
+    const outcomes = this.#outcomes.map((outcome) => outcome ?? this.#leftOut());
+    return { kind: "done", source: this.#source(known), outcomes };
+  }
+}
+
+/** Some stores announce objects with a size of 0 whatever they hold; an empty one has one ETag only. */
+function isPlausible(hint: Hint): boolean {
+  return hint.sizeBytes !== 0 || hint.etag === EMPTY_MD5;
+}
+
+const EMPTY_MD5 = "d41d8cd98f00b204e9800998ecf8427e";
+
+function keepsStorageClass(write: ReplicaWrite): boolean {
+  return write.destination.storageClass === undefined && write.destination.preserve.storageClass;
+}

@@ -1,0 +1,28 @@
+/** How many set-aside messages are kept, the newest; at 4 KiB each that is 40 MB. */
+const SET_ASIDE_KEPT = 10_000;
+
+export const NOTE_NAMES = [
+  "countIntake",
+  "countMalformed",
+  "setAside",
+  "pruneSetAside",
+  "markOutage",
+  "clearOutage",
+  "saveSyncProgress",
+  "setRuleSince",
+] as const;
+export type NoteName = (typeof NOTE_NAMES)[number];
+
+/** The journal's statements. Each may run twice or late without harm but for the counters, which run once with their batch. */
+export const NOTES: Readonly<Record<NoteName, string>> = {
+  countIntake: `INSERT INTO intake (store, received, ignored) VALUES (?1, ?2, ?3)
+    ON CONFLICT DO UPDATE SET received = received + excluded.received, ignored = ignored + excluded.ignored`,
+  countMalformed: `INSERT INTO intake (store, malformed, last_reason, last_at) VALUES (?1, 1, ?2, ?3)
+    ON CONFLICT DO UPDATE SET malformed = malformed + 1, last_reason = excluded.last_reason, last_at = excluded.last_at`,
+  setAside: "INSERT INTO set_aside (store, at, reason, excerpt) VALUES (?1, ?2, ?3, ?4)",
+  pruneSetAside: `DELETE FROM set_aside WHERE id <= (SELECT max(id) FROM set_aside) - ${SET_ASIDE_KEPT}`,
+  markOutage: "INSERT INTO outage VALUES (?1) ON CONFLICT DO NOTHING",
+  clearOutage: "DELETE FROM outage WHERE store = ?1",
+  saveSyncProgress: "INSERT OR REPLACE INTO sync_progress VALUES (?1, ?2, ?3, ?4)",
+  setRuleSince: "INSERT INTO rule_since VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+};

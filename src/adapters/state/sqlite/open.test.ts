@@ -1,0 +1,251 @@
+import assert from "node:assert/strict";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { after, test } from "node:test";
+import { type ErrorCode, isReplicationError } from "../../../domain/error.ts";
+import type { State } from "../../../ports/state.ts";
+import { completed, entryOf, PHOTOS, wantOf } from "../../../testing/state-contract.ts";
+import { openSqliteState } from "./open.ts";
+import { NEWEST_MIGRATION } from "./schema.ts";
+
+const scratch = mkdtempSync(join(tmpdir(), "replicast-open-"));
+after(() => rmSync(scratch, { recursive: true }));
+let files = 0;
+
+function newPath(): string {
+  return join(scratch, `${++files}.db`);
+}
+
+/** Opens a state for the length of one test. */
+async function withState<T>(
+  path: string,
+  use: (state: State) => Promise<T>,
+  options: { readonly maxWaitingWrites?: number } = {},
+): Promise<T> {
+  const state = await openSqliteState({ path, mode: "daemon", ...options });
+  try {
+    return await use(state);
+  } finally {
+    await state.close();
+  }
+}
+
+async function refused(promise: Promise<unknown>, code: ErrorCode, message: RegExp): Promise<void> {
+  await assert.rejects(promise, (error) => {
+    assert.ok(isReplicationError(error), String(error));
+    assert.equal(error.code, code, error.message);
+    assert.match(error.message, message);
+    assert.ok((error.hint ?? "").length > 10, "there is a hint");
+    return true;
+  });
+}
+
+function inDatabase<T>(path: string, use: (db: DatabaseSync) => T): T {
+  const db = new DatabaseSync(path);
+  try {
+    return use(db);
+  } finally {
+    db.close();
+  }
+}
+
+test("a state that nobody ran yet cannot be read, and reading makes no file", async () => {
+  const path = newPath();
+  await refused(openSqliteState({ path, mode: "reader" }), "LedgerUnavailable", /no state at/);
+  assert.equal(existsSync(path), false);
+});
+
+test("a place that cannot hold a state is named", async () => {
+  for (const mode of ["daemon", "reader"] as const) {
+    await refused(openSqliteState({ path: scratch, mode }), "LedgerUnavailable", /is a folder/);
+    await refused(
+      openSqliteState({ path: join(scratch, "missing", "x.db"), mode }),
+      "LedgerUnavailable",
+      /missing of the state does not exist/,
+    );
+  }
+  const file = newPath();
+  writeFileSync(file, "");
+  await refused(openSqliteState({ path: join(file, "x.db"), mode: "daemon" }), "LedgerUnavailable", /cannot be reached|does not exist/);
+});
+
+test("a folder that may not be written is refused", { skip: process.getuid?.() === 0 && "root may write anywhere" }, async () => {
+  const folder = join(scratch, "read-only");
+  mkdirSync(folder);
+  chmodSync(folder, 0o500);
+  await refused(openSqliteState({ path: join(folder, "x.db"), mode: "daemon" }), "LedgerUnavailable", /could not be used/);
+});
+
+test("a file that is no database is refused and stays as it is", async () => {
+  const path = newPath();
+  const content = "not a database, but somebody's diary\n".repeat(100);
+  writeFileSync(path, content);
+  for (const mode of ["daemon", "reader"] as const) {
+    await refused(openSqliteState({ path, mode }), "LedgerCorrupt", /not a database/);
+  }
+  assert.equal(readFileSync(path, "utf8"), content);
+});
+
+test("a database of another program is refused and stays as it is", async () => {
+  const path = newPath();
+  inDatabase(path, (db) => db.exec("CREATE TABLE diary (day TEXT)"));
+  const content = readFileSync(path);
+  for (const mode of ["daemon", "reader"] as const) {
+    await refused(openSqliteState({ path, mode }), "LedgerCorrupt", /another program/);
+  }
+  assert.deepEqual(readFileSync(path), content);
+});
+
+test("a damaged state is refused, not repaired into something else", async () => {
+  const path = newPath();
+  await withState(path, (state) => state.tasks.want(Array.from({ length: 2_000 }, (_, index) => wantOf(`key ${index}`))));
+  const content = readFileSync(path);
+  content.fill(0x5a, 100);
+  writeFileSync(path, content);
+  for (const mode of ["daemon", "reader"] as const) await refused(openSqliteState({ path, mode }), "LedgerCorrupt", /malformed|corrupt/);
+  assert.deepEqual(readFileSync(path), content);
+});
+
+test("a refused file is not left locked", async () => {
+  const path = newPath();
+  writeFileSync(path, "x".repeat(5_000));
+  await refused(openSqliteState({ path, mode: "daemon" }), "LedgerCorrupt", /not a database/);
+  rmSync(path);
+  await withState(path, async (state) => assert.deepEqual(await state.tasks.pending(), []));
+});
+
+test("an empty file becomes a state", async () => {
+  const path = newPath();
+  writeFileSync(path, "");
+  await withState(path, (state) => state.tasks.want([wantOf("a")]));
+  await withState(path, async (state) => assert.equal((await state.tasks.pending())[0]?.operations, 1));
+});
+
+test("migrations are applied once, by number", async () => {
+  const path = newPath();
+  for (let i = 0; i < 3; i++) await withState(path, (state) => state.tasks.want([wantOf(`${i}`)]));
+  const numbers = inDatabase(path, (db) => db.prepare("SELECT number FROM migration ORDER BY number").all());
+  assert.deepEqual(
+    numbers.map(({ number }) => number),
+    Array.from({ length: NEWEST_MIGRATION }, (_, index) => index + 1),
+  );
+});
+
+test("a state of a newer version is refused, by daemon and reader", async () => {
+  const path = newPath();
+  await withState(path, (state) => state.tasks.want([wantOf("a")]));
+  inDatabase(path, (db) => db.exec(`INSERT INTO migration VALUES (${NEWEST_MIGRATION + 1})`));
+  for (const mode of ["daemon", "reader"] as const) {
+    await refused(openSqliteState({ path, mode }), "LedgerUnavailable", /newer replicast/);
+  }
+});
+
+test("a state of an older version is not read before it is migrated", async () => {
+  const path = newPath();
+  await withState(path, (state) => state.tasks.want([wantOf("a")]));
+  inDatabase(path, (db) => db.exec(`DELETE FROM migration WHERE number = ${NEWEST_MIGRATION}`));
+  await refused(openSqliteState({ path, mode: "reader" }), "LedgerUnavailable", /has not been brought to the form/);
+});
+
+test("a second daemon in the same process is refused as well", async () => {
+  const path = newPath();
+  await withState(path, async () => {
+    await refused(openSqliteState({ path, mode: "daemon" }), "LedgerLocked", new RegExp(`process ${process.pid}`));
+  });
+});
+
+test("a second daemon that comes by a link to the file is refused as well", async () => {
+  const path = newPath();
+  const link = newPath();
+  await withState(path, async () => {
+    symlinkSync(path, link);
+    await refused(openSqliteState({ path: link, mode: "daemon" }), "LedgerLocked", new RegExp(`process ${process.pid}`));
+  });
+});
+
+test("a lock of an unknown holder is still a lock", async () => {
+  const path = newPath();
+  await withState(path, async () => {
+    writeFileSync(`${path}.lock-holder`, "?");
+    await refused(openSqliteState({ path, mode: "daemon" }), "LedgerLocked", /another process/);
+  });
+});
+
+test("a reader sees what a running daemon commits, and changes nothing", async () => {
+  const path = newPath();
+  await withState(path, async (daemon) => {
+    const reader = await openSqliteState({ path, mode: "reader" });
+    await daemon.tasks.want([wantOf("a"), wantOf("b")]);
+    const [task] = await daemon.tasks.claim({ max: 1, now: Date.now(), leaseMs: 1_000 });
+    await daemon.tasks.record([completed(task!)]);
+    await daemon.journal.markOutage("store");
+    assert.equal((await reader.ledger.get(PHOTOS, "a"))?.status, "COMPLETED");
+    assert.equal((await reader.ledger.get(PHOTOS, "b"))?.status, "PENDING");
+    assert.equal((await reader.ledger.entriesOf(PHOTOS.source, "a")).length, 1);
+    assert.equal((await reader.tasks.pending())[0]?.operations, 1);
+    assert.equal((await reader.ledger.summaries(Date.now()))[0]?.completed.operations, 1);
+    assert.deepEqual(await reader.journal.outages(), ["store"]);
+    for (const write of [
+      reader.tasks.want([wantOf("c")]),
+      reader.tasks.claim({ max: 1, now: Date.now(), leaseMs: 1 }),
+      reader.tasks.record([completed(task!)]),
+      reader.ledger.adopt([{ route: PHOTOS, entry: entryOf(PHOTOS, "c") }]),
+      reader.journal.markOutage("other"),
+    ]) {
+      await refused(write, "LedgerUnavailable", /for reading only/);
+    }
+    await reader.close();
+    assert.equal((await daemon.tasks.pending())[0]?.operations, 1);
+  });
+});
+
+test("closing waits for what is being written, can be repeated, and leaves one file", async () => {
+  const path = newPath();
+  const state = await openSqliteState({ path, mode: "daemon" });
+  const wishes = Array.from({ length: 100 }, (_, index) => state.tasks.want([wantOf(`${index}`)]));
+  await Promise.all([state.close(), state.close()]);
+  await Promise.all(wishes);
+  await state.close();
+  assert.deepEqual([existsSync(`${path}-wal`), existsSync(`${path}.lock-holder`)], [false, false]);
+  await refused(state.tasks.want([wantOf("late")]), "Draining", /closed/);
+  await refused(state.tasks.claim({ max: 1, now: Date.now(), leaseMs: 1 }), "Draining", /closed/);
+  await withState(path, async (again) => assert.equal((await again.tasks.pending())[0]?.operations, 100));
+});
+
+test("a commit that fails fails all of its callers, and the state goes on (invariant 1)", async () => {
+  const path = newPath();
+  await withState(path, async (state) => {
+    await state.tasks.want([wantOf("held")]);
+    const [held] = await state.tasks.claim({ max: 1, now: Date.now(), leaseMs: 60_000 });
+    inDatabase(path, (db) =>
+      db.exec("CREATE TRIGGER refuse BEFORE INSERT ON task WHEN NEW.key = 'poison' BEGIN SELECT RAISE(ABORT, 'the disk says no'); END"),
+    );
+    const batch = [state.tasks.want([wantOf("before")]), state.tasks.want([wantOf("poison")]), state.tasks.record([completed(held!)])];
+    for (const promise of batch) await refused(promise, "LedgerUnavailable", /the disk says no/);
+    assert.equal((await state.tasks.pending())[0]?.operations, 1);
+    assert.equal(await state.ledger.get(PHOTOS, "before"), undefined);
+    await state.tasks.want([wantOf("after")]);
+    assert.deepEqual(await state.tasks.record([completed(held!)]), [true]);
+    assert.equal((await state.ledger.get(PHOTOS, "held"))?.status, "COMPLETED");
+    assert.equal((await state.tasks.pending())[0]?.operations, 1);
+  });
+});
+
+test("wishes beyond the bound are refused as Overloaded while outcomes are still recorded, and taken again later", async () => {
+  await withState(
+    newPath(),
+    async (state) => {
+      await state.tasks.want([wantOf("a")]);
+      const tasks = await state.tasks.claim({ max: 1, now: Date.now(), leaseMs: 60_000 });
+      const taken = Array.from({ length: 10 }, (_, index) => state.tasks.want([wantOf(`k${index}`)]));
+      await refused(state.tasks.want([wantOf("too much")]), "Overloaded", /10 changes wait/);
+      assert.deepEqual(await state.tasks.record(tasks.map((task) => completed(task))), [true]);
+      await Promise.all(taken);
+      await state.tasks.want([wantOf("in time")]);
+      assert.equal((await state.tasks.pending())[0]?.operations, 11);
+    },
+    { maxWaitingWrites: 10 },
+  );
+});

@@ -1,0 +1,118 @@
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { TaskCells } from "./cells.ts";
+import { openForWriting } from "./database.ts";
+import { LedgerRows } from "./ledger-rows.ts";
+import { NOTE_NAMES, NOTES, type NoteName } from "./notes.ts";
+import { toErrorCells, toLedgerError } from "./sqlite-error.ts";
+import { Tally } from "./tally.ts";
+import { TaskRows } from "./task-rows.ts";
+import {
+  ADOPT,
+  type AdoptOp,
+  type Batch,
+  NOTE,
+  type NoteOp,
+  type Op,
+  RECORD,
+  type RecordOp,
+  type Reply,
+  type RouteCells,
+  WANT,
+} from "./wire.ts";
+
+/** Owns the connection that writes. A batch is one transaction: all of it is durable when {@link apply} returns, or nothing. */
+export class Writer {
+  readonly #db: DatabaseSync;
+  readonly #tally: Tally;
+  readonly #tasks: TaskRows;
+  readonly #ledger: LedgerRows;
+  readonly #begin: StatementSync;
+  readonly #commit: StatementSync;
+  readonly #saveGeneration: StatementSync;
+  readonly #saveRoute: StatementSync;
+  readonly #notes: ReadonlyMap<NoteName, StatementSync>;
+
+  constructor(path: string) {
+    this.#db = openForWriting(path);
+    this.#tally = new Tally(this.#db);
+    this.#tasks = new TaskRows(this.#db, this.#tally);
+    this.#ledger = new LedgerRows(this.#db, this.#tally);
+    this.#begin = this.#db.prepare("BEGIN IMMEDIATE");
+    this.#commit = this.#db.prepare("COMMIT");
+    this.#saveGeneration = this.#db.prepare("UPDATE generation SET last = ?");
+    this.#saveRoute = this.#db.prepare("INSERT INTO route VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING");
+    this.#notes = new Map(NOTE_NAMES.map((name) => [name, this.#db.prepare(NOTES[name])]));
+  }
+
+  apply([generation, routes, ops]: Batch): Reply {
+    try {
+      this.#begin.run();
+      this.#saveGeneration.run(generation);
+      for (const route of routes) this.#saveRouteOf(route);
+      const rows = this.#applyAll(ops);
+      this.#tally.flush();
+      this.#commit.run();
+      return { rows };
+    } catch (error) {
+      this.#rollBack();
+      return { error: toErrorCells(toLedgerError(error, "commit")) };
+    }
+  }
+
+  /** Folds the log into the file, so that what is left is one file. */
+  close(): void {
+    try {
+      this.#db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    } finally {
+      this.#db.close();
+    }
+  }
+
+  #applyAll(ops: readonly Op[]): readonly (readonly [number, TaskCells])[] {
+    const rows: (readonly [number, TaskCells])[] = [];
+    for (const [index, op] of ops.entries()) {
+      const row = this.#applyOne(op);
+      if (row !== undefined) rows.push([index, row]);
+    }
+    return rows;
+  }
+
+  #applyOne(op: Op): TaskCells | undefined {
+    switch (op[0]) {
+      case WANT:
+        return this.#tasks.want(op);
+      case RECORD:
+        return this.#record(op);
+      case ADOPT:
+        return this.#adopt(op);
+      case NOTE:
+        return this.#note(op);
+      default:
+        return op satisfies never;
+    }
+  }
+
+  #record(op: RecordOp): TaskCells | undefined {
+    const [, route, key, , , , attempt, replica] = op;
+    this.#ledger.write({ route, key, attempt, replica });
+    return this.#tasks.record(op);
+  }
+
+  #adopt([, route, key, attempt, replica]: AdoptOp): undefined {
+    if (!this.#tasks.has(route, key)) this.#ledger.write({ route, key, attempt, replica });
+  }
+
+  #note([, name, parameters]: NoteOp): undefined {
+    this.#notes.get(name)?.run(...parameters);
+  }
+
+  #saveRouteOf(route: RouteCells): void {
+    this.#saveRoute.run(...route);
+  }
+
+  #rollBack(): void {
+    this.#tally.discard();
+    // SQLite has rolled back by itself where the disk was full or failing.
+    if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
+  }
+}

@@ -1,0 +1,212 @@
+import { parseMessage } from "../adapters/event-source/s3-notification.ts";
+import type { Environment, ResolvedConfig } from "../config/resolved-config.ts";
+import { createHandler, type Handler } from "../control-plane/handler.ts";
+import { backfillRule } from "../data-plane/backfill.ts";
+import { EventIntake } from "../data-plane/event-intake.ts";
+import { RuleIndex } from "../data-plane/rule-index.ts";
+import { SyncSchedule } from "../data-plane/sync-schedule.ts";
+import { Worker } from "../data-plane/worker.ts";
+import type { Rule } from "../domain/rule.ts";
+import { aborted } from "../lib/aborted.ts";
+import type { EventSource } from "../ports/event-source.ts";
+import type { Logger } from "../ports/logger.ts";
+import type { State } from "../ports/state.ts";
+import { openEventSources } from "./event-sources.ts";
+import { openState } from "./state.ts";
+import { openStores, type Stores } from "./stores.ts";
+import { systemClock } from "./system-clock.ts";
+import { openTelemetry, type Telemetry } from "./telemetry.ts";
+
+export interface ReplicastOptions {
+  readonly config: ResolvedConfig;
+  readonly env: Environment;
+  readonly version: string;
+  readonly logger: Logger;
+}
+
+/** A backlog beyond this holds syncs back: what they find stays where it is, in the listings. */
+const MAX_BACKLOG = 5_000;
+const BACKLOG_CHECK_MS = 50;
+const IDLE_CHECK_MS = 20;
+
+/** Replication as a whole: state, stores, intake, worker and syncs of one config, wired and running. */
+export class Replicast {
+  readonly handler: Handler;
+  readonly #options: ReplicastOptions;
+  readonly #state: State;
+  readonly #stores: Stores;
+  readonly #worker: Worker;
+  readonly #intake: EventIntake;
+  readonly #schedule: SyncSchedule;
+  readonly #sources: readonly EventSource[];
+  readonly #telemetry: Telemetry;
+  #accepting = true;
+
+  private constructor(
+    options: ReplicastOptions,
+    parts: { state: State; stores: Stores; telemetry: Telemetry; sources: readonly EventSource[] },
+  ) {
+    const { config, logger } = options;
+    const rules = new RuleIndex(config.rules);
+    const { state, stores, telemetry } = parts;
+    const { meter } = telemetry;
+    this.#options = options;
+    this.#state = state;
+    this.#stores = stores;
+    this.#sources = parts.sources;
+    this.#telemetry = telemetry;
+    const { retry, limits } = config;
+    this.#worker = new Worker({
+      tasks: state.tasks,
+      transfer: stores.transfer,
+      rules,
+      clock: systemClock,
+      logger,
+      meter,
+      retry,
+      concurrency: limits.concurrency,
+    });
+    this.#intake = new EventIntake({ tasks: state.tasks, journal: state.journal, rules, storeOf: stores.storeOf });
+    this.#schedule = new SyncSchedule({
+      rules: config.rules.map((rule) => scheduled(config, rule)),
+      sync: (rule, signal) => this.#sync(rule, signal),
+      journal: state.journal,
+      clock: systemClock,
+      logger,
+    });
+    this.handler = this.#createHandler();
+  }
+
+  /**
+   * Opens state and stores and begins to work on what waits. Events are taken in from now on; call {@link startSyncs} once they can arrive.
+   *
+   * @throws `LedgerLocked` where another daemon has the state, `LedgerCorrupt`, `LedgerUnavailable`
+   */
+  static async open(options: ReplicastOptions): Promise<Replicast> {
+    const { config, env } = options;
+    const state = await openState(config, "daemon");
+    try {
+      const telemetry = await openTelemetry(config, state);
+      const onRequest = telemetry.meter.request.bind(telemetry.meter);
+      const stores = await openStores({ buckets: Object.values(config.buckets), limits: config.limits, env, onRequest });
+      const sources = await openEventSources(options);
+      const replicast = new Replicast(options, { state, stores, telemetry, sources });
+      replicast.#worker.start();
+      return replicast;
+    } catch (error) {
+      await state.close();
+      throw error;
+    }
+  }
+
+  /** Fetches events and compares buckets; what was missed while nobody listened is found now. */
+  async startSyncs(): Promise<void> {
+    await this.#schedule.start();
+    for (const source of this.#sources) await source.start(this.#intake);
+  }
+
+  /**
+   * Resolves when the first comparison of every rule is done and no task waits; `failed` rows are what a person has to look at. Where a rule
+   * could not be compared what can be done is done first, then its trouble is thrown.
+   */
+  async untilIdle(signal: AbortSignal): Promise<{ readonly failed: number }> {
+    const compared = this.#schedule.firstSyncs().then(
+      () => undefined,
+      (error: unknown) => ({ error }),
+    );
+    const trouble = await Promise.race([compared, aborted(signal)]);
+    while (!signal.aborted && !(await this.#isIdle(trouble !== undefined))) await systemClock.sleep(IDLE_CHECK_MS, signal);
+    if (trouble !== undefined) throw trouble.error;
+    const summaries = await this.#state.ledger.summaries(systemClock.now());
+    const rules = new Set(this.#options.config.rules.map((rule) => rule.id));
+    return { failed: summaries.reduce((sum, { route, failed }) => sum + (rules.has(route.rule) ? failed : 0), 0) };
+  }
+
+  /** Beside a destination that is away only what can be done now is waited for: its own tasks may take hours. */
+  async #isIdle(troubled: boolean): Promise<boolean> {
+    return this.#worker.isIdle && (troubled || (await this.#backlog()) === 0);
+  }
+
+  /** Takes nothing more in, finishes what is under way within `graceMs`, writes everything down and lets go. */
+  async drain(graceMs: number): Promise<void> {
+    this.#accepting = false;
+    await Promise.all(this.#sources.map((source) => source.stop()));
+    await this.#schedule.stop();
+    await this.#worker.drain(graceMs);
+    await this.#intake.flush();
+    await this.#stores.close();
+    await this.#state.close();
+  }
+
+  #sync(rule: Rule, signal: AbortSignal) {
+    const { storeOf } = this.#stores;
+    const room = () => this.#room(rule, signal);
+    return backfillRule({ rule, state: this.#state, storeOf, clock: systemClock, meter: this.#telemetry.meter, room, signal });
+  }
+
+  /** Holds a rule's comparison back while all its destinations have enough to do; one that is away must not hold back the others. */
+  async #room(rule: Rule, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted && (await this.#shortestBacklog(rule)) > MAX_BACKLOG) await systemClock.sleep(BACKLOG_CHECK_MS, signal);
+  }
+
+  async #shortestBacklog(rule: Rule): Promise<number> {
+    const pending = await this.#state.tasks.pending();
+    const waiting = new Map(
+      pending.filter(({ route }) => route.rule === rule.id).map(({ route, operations }) => [route.destination, operations]),
+    );
+    return Math.min(...rule.destinations.map(({ canonicalId }) => waiting.get(canonicalId) ?? 0));
+  }
+
+  async #backlog(): Promise<number> {
+    const pending = await this.#state.tasks.pending();
+    const disabled = new Set(this.#options.config.rules.filter((rule) => !rule.enabled).map((rule) => rule.id));
+    return pending.reduce((sum, { route, operations }) => sum + (disabled.has(route.rule) ? 0 : operations), 0);
+  }
+
+  #createHandler(): Handler {
+    const { metrics, isUp } = this.#telemetry;
+    const { config, logger, version } = this.#options;
+    return createHandler({
+      name: config.name,
+      rules: config.rules,
+      state: this.#state,
+      intake: this.#intake,
+      parse: (body) => parseMessage(body),
+      onRefused: (store) => {
+        this.#schedule
+          .noteOutage(store)
+          .catch((error: unknown) => logger.error("an outage could not be noted", { store, error: String(error) }));
+      },
+      stores: () =>
+        Object.values(config.stores).map(({ alias, endpoint, region, events }) => ({
+          name: alias,
+          endpoint: endpoint ?? null,
+          region,
+          events: events.type,
+          up: isUp(alias),
+        })),
+      metrics,
+      ready: () => this.#ready(),
+      tokens: config.listen.tokens.map(({ token, scope }) => ({ token: token.reveal(), scope })),
+      version,
+      logger,
+    });
+  }
+
+  async #ready(): Promise<{ ready: boolean; reason?: string }> {
+    if (!this.#accepting) return { ready: false, reason: "draining" };
+    try {
+      await this.#state.tasks.nextDueAt();
+      return { ready: true };
+    } catch (error) {
+      return { ready: false, reason: error instanceof Error ? error.message : String(error) };
+    }
+  }
+}
+
+function scheduled(config: ResolvedConfig, rule: Rule) {
+  const settings = config.ruleSettings[rule.id];
+  const events = settings?.events ?? { type: "none" };
+  const everyMs = events.type === "poll" ? events.everyMs : (settings?.syncMs ?? null);
+  return { rule, everyMs, eventsAreQueued: events.type === "sqs" };
+}

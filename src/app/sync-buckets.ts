@@ -1,0 +1,92 @@
+import type { Environment, ResolvedBucket, ResolvedConfig } from "../config/resolved-config.ts";
+import { type DiffRow, toRoute } from "../data-plane/diff.ts";
+import type { AimOutcome } from "../data-plane/replicate.ts";
+import { type SyncEvent, type SyncSummary, syncRule } from "../data-plane/sync.ts";
+import { toReplica } from "../data-plane/worker.ts";
+import type { RetryPolicy } from "../domain/retry.ts";
+import type { Destination, Rule } from "../domain/rule.ts";
+import type { State } from "../ports/state.ts";
+import { openState, openStateIfThere } from "./state.ts";
+import { openStores } from "./stores.ts";
+import { systemClock } from "./system-clock.ts";
+
+export type { SyncEvent, SyncSummary };
+
+export interface SyncRun {
+  readonly rules: readonly Rule[];
+  readonly buckets: readonly ResolvedBucket[];
+  /** Present where the rules are a config's: its state is used, and no daemon may have it. */
+  readonly config?: ResolvedConfig | undefined;
+  readonly env: Environment;
+  readonly concurrency: number;
+  readonly dryRun: boolean;
+  readonly onEvent: (event: SyncEvent, rule: Rule) => void;
+  readonly signal: AbortSignal;
+}
+
+/** A person waits for the end: four tries within some ten seconds, then the object is counted as failed. */
+const RETRY: RetryPolicy = { maxAttempts: 4, initialMs: 500, maxMs: 5_000 };
+
+/**
+ * Copies what is missing or different at the destinations of rules. Buckets of no config keep no state: what was copied is found equal the
+ * next time.
+ *
+ * @throws `LedgerLocked` where a daemon works on the config's state
+ */
+export async function syncBuckets(run: SyncRun): Promise<readonly { readonly rule: Rule; readonly summaries: readonly SyncSummary[] }[]> {
+  const state = run.dryRun ? await openStateIfThere(run.config) : run.config && (await openState(run.config, "daemon"));
+  const stores = await openStores({ buckets: run.buckets, limits: run.config?.limits, env: run.env });
+  try {
+    const results = [];
+    for (const rule of run.rules) {
+      const summaries = await syncRule({
+        ...run,
+        rule,
+        destinations: rule.destinations,
+        storeOf: stores.storeOf,
+        transfer: stores.transfer,
+        ledger: state?.ledger,
+        clock: systemClock,
+        retry: RETRY,
+        onEvent: (event) => run.onEvent(event, rule),
+        keep: state && ((row, outcome) => keep(state, { rule, row, outcome })),
+      });
+      results.push({ rule, summaries });
+    }
+    return results;
+  } finally {
+    await stores.close();
+    await state?.close();
+  }
+}
+
+/** Writes a copy into the ledger; what failed becomes a task, which the next run tries again and keeps account of. */
+async function keep(state: State, { rule, row, outcome }: { rule: Rule; row: DiffRow; outcome: AimOutcome }): Promise<void> {
+  const route = toRoute(rule, rule.destinations[row.index] as Destination);
+  if (outcome.kind === "failed") return state.tasks.want([{ route, key: row.key, lane: "backfill", eventTime: null }]);
+  if (outcome.kind !== "copied") return;
+  const now = systemClock.now();
+  await state.ledger.adopt([
+    {
+      route,
+      entry: {
+        rule: route.rule,
+        destination: route.destination,
+        key: row.key,
+        status: "COMPLETED",
+        operation: "copy",
+        reason: null,
+        notes: outcome.notes,
+        replica: toReplica(outcome),
+        attempts: 1,
+        eventTime: null,
+        startedAt: null,
+        finishedAt: now,
+        nextAttemptAt: null,
+        firstFailedAt: null,
+        replicationLatencyMs: null,
+        error: null,
+      },
+    },
+  ]);
+}

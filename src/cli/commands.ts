@@ -1,0 +1,38 @@
+import type { CommandModule } from "./command.ts";
+
+export interface CommandEntry {
+  readonly summary: string;
+  readonly load: () => Promise<CommandModule>;
+}
+
+/** The commands of this version, in the order of the help. */
+export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
+  demo: { summary: "see it work: two S3 stores in this process, a writer, and replication", load: () => import("./demo.ts") },
+  init: { summary: "write a commented replicast.yaml", load: () => import("./init.ts") },
+  validate: { summary: "check the config and print what it resolves to", load: () => import("./validate.ts") },
+  run: { summary: "replicate what the config says until told to stop", load: () => import("./run.ts") },
+  status: { summary: "show lag, backlog and failures, or one object", load: () => import("./status.ts") },
+  objects: { summary: "list the rows of the ledger", load: () => import("./objects.ts") },
+  verify: { summary: "compare source and destinations, change nothing", load: () => import("./verify.ts") },
+  sync: { summary: "copy what is missing or different, now", load: () => import("./sync.ts") },
+  config: { summary: "print the effective config, with where each value came from", load: () => import("./config.ts") },
+};
+
+/** Commands of later versions: known, so that nobody takes them for a slip of the pen. */
+export const LATER_COMMANDS: readonly string[] = [
+  "doctor",
+  "plan",
+  "apply",
+  "destroy",
+  "import",
+  "explain",
+  "failures",
+  "deletes",
+  "conflicts",
+  "pause",
+  "resume",
+  "autopilot",
+  "failover",
+  "failback",
+  "drill",
+];

@@ -1,0 +1,88 @@
+import type { Command } from "commander";
+import type { Inspection } from "../app/inspection.ts";
+import type { DestinationStatus, ObjectDocument, ObjectEntry, StatusDocument } from "../control-plane/contract.ts";
+import { examples, type Invocation } from "./command.ts";
+import { EXIT, type Output } from "./output.ts";
+import { formatBytes } from "./progress.ts";
+import { askServer, query } from "./server.ts";
+
+export function define(command: Command): void {
+  command
+    .argument("[rule-or-object]", "a rule's id, or BUCKET/KEY for one object")
+    .addHelpText("after", examples("status", "status photos --json", "status a:photos/2024/x.jpg"));
+}
+
+/** Prints lag, backlog and failures per rule and destination, or one object's row per destination. */
+export async function run(invocation: Invocation): Promise<number> {
+  const [what] = invocation.args;
+  const { output } = invocation;
+  if (what?.includes("/")) await printObject(output, await readObject(invocation, what));
+  else await printStatus(output, await readStatus(invocation, what));
+  return EXIT.done;
+}
+
+async function readStatus(invocation: Invocation, rule: string | undefined): Promise<StatusDocument> {
+  const { server } = invocation.global;
+  if (server !== undefined) return askServer(server, `/api/v1/status${query({ rule })}`, invocation.env);
+  return (await inspection(invocation)).status(rule);
+}
+
+async function readObject(invocation: Invocation, reference: string): Promise<ObjectDocument> {
+  const { server } = invocation.global;
+  if (server === undefined) return (await inspection(invocation)).object(reference);
+  const slash = reference.indexOf("/", reference.includes("://") ? reference.indexOf("/", reference.indexOf("://") + 3) + 1 : 0);
+  const [bucket, key] = [reference.slice(0, slash), reference.slice(slash + 1)];
+  return askServer(server, `/api/v1/objects${query({ bucket, key })}`, invocation.env);
+}
+
+/** The state of the config, opened for reading. */
+export async function inspection({ global, env, cwd }: Invocation): Promise<Inspection> {
+  const { loadConfig } = await import("../config/load.ts");
+  const { Inspection } = await import("../app/inspection.ts");
+  return new Inspection(loadConfig({ configPath: global.config, env, cwd }), env);
+}
+
+async function printStatus(output: Output, status: StatusDocument): Promise<void> {
+  if (output.json) return output.document(status);
+  for (const rule of status.rules) {
+    await output.line(`${rule.id}  ${rule.state}  ${rule.engine}  last compared ${rule.lastSyncAt ?? "never"}`);
+    for (const destination of rule.destinations) await output.line(`  ${destinationLine(destination)}`);
+  }
+  for (const intake of status.intake) {
+    const last = intake.lastMalformed === null ? "" : ` (last: ${intake.lastMalformed.reason})`;
+    await output.line(
+      `events of ${intake.store}: ${intake.received} received, ${intake.ignored} ignored, ${intake.malformed} malformed${last}`,
+    );
+  }
+}
+
+function destinationLine(destination: DestinationStatus): string {
+  const { operationsPending, bytesPending, operationsCompleted, bytesCompleted, operationsFailed, replicationLatencyMs: lag } = destination;
+  const parts = [
+    destination.id,
+    `${operationsCompleted} completed (${formatBytes(bytesCompleted ?? 0)})`,
+    `${operationsPending} pending (${formatBytes(bytesPending ?? 0)})`,
+    `${operationsFailed} failed`,
+  ];
+  if (lag !== null) parts.push(`latency p50 ${lag.p50} ms, p99 ${lag.p99} ms`);
+  if (destination.oldestPendingAt !== null) parts.push(`oldest pending since ${destination.oldestPendingAt}`);
+  return parts.join("  ");
+}
+
+async function printObject(output: Output, object: ObjectDocument): Promise<void> {
+  if (output.json) return output.document(object);
+  if (object.entries.length === 0) await output.line(`nothing is known of ${object.bucket}/${object.key}`);
+  for (const entry of object.entries) await output.line(entryLine(entry));
+}
+
+/** One row of the ledger in one line, and what to do about it in a second. */
+export function entryLine(entry: ObjectEntry): string {
+  const parts = [entry.rule, entry.destination, entry.status];
+  if (entry.reason !== null) parts.push(entry.reason);
+  if (entry.bytes !== null) parts.push(formatBytes(entry.bytes), `proof: ${entry.proof}`);
+  if (entry.notes.length > 0) parts.push(`notes: ${entry.notes.join(", ")}`);
+  if (entry.nextAttemptAt !== null) parts.push(`attempt ${entry.attempts}, next ${entry.nextAttemptAt}`);
+  const error =
+    entry.error === null ? "" : `\n    ${entry.error.message}${entry.error.hint === null ? "" : `\n    try: ${entry.error.hint}`}`;
+  return parts.join("  ") + error;
+}

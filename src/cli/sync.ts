@@ -1,0 +1,118 @@
+import { type Command, Option } from "commander";
+import type { SyncEvent, SyncSummary } from "../app/sync-buckets.ts";
+import type { Rule } from "../domain/rule.ts";
+import { examples, type Invocation, usageError } from "./command.ts";
+import { interruptible } from "./interrupt.ts";
+import { EXIT, type Output } from "./output.ts";
+import { formatBytes, Progress } from "./progress.ts";
+import { chooseRules, chosenBuckets } from "./targets.ts";
+
+const CONCURRENCY = 64;
+/** So many failures are shown one by one; the rest are counted. */
+const SHOWN_FAILURES = 20;
+
+export function define(command: Command): void {
+  command
+    .argument("[rule-or-source]", "a rule's id; or, with destinations, the bucket to copy from (/prefix after it narrows it)")
+    .argument("[destinations...]", "buckets to copy to")
+    .option("--dry-run", "find what differs, copy nothing")
+    .addOption(new Option("--concurrency <n>", "replicas under way at a time").default(CONCURRENCY).argParser(toCount))
+    .addHelpText(
+      "after",
+      examples(
+        "sync photos",
+        "sync http://127.0.0.1:9101/photos http://127.0.0.1:9102/photos-copy",
+        "sync a:photos b:one b:two --dry-run --json",
+      ),
+    );
+}
+
+/** Copies what is missing or different, now, in this process. Exits 1 where anything failed. */
+export async function run(invocation: Invocation): Promise<number> {
+  const { args, env, options, output } = invocation;
+  const chosen = args.length > 1 ? await chosenBuckets(invocation) : await chooseRules(invocation, args[0]);
+  return interruptible(async (signal) => {
+    const { syncBuckets } = await import("../app/sync-buckets.ts");
+    const report = new Report(output, chosen.isConfigured);
+    try {
+      const dryRun = options["dryRun"] === true;
+      const concurrency = options["concurrency"] as number;
+      const onEvent = (event: SyncEvent, rule: Rule) => report.onEvent(event, rule);
+      const results = await syncBuckets({ ...chosen, env, concurrency, dryRun, onEvent, signal });
+      return await report.end(results, dryRun);
+    } finally {
+      report.stop();
+    }
+  });
+}
+
+/** Shows a sync while it runs and what came of it. */
+class Report {
+  readonly #output: Output;
+  readonly #configured: boolean;
+  readonly #progress: Progress;
+  #done = 0;
+  #bytes = 0;
+  #failures = 0;
+
+  constructor(output: Output, configured: boolean) {
+    this.#output = output;
+    this.#configured = configured;
+    this.#progress = new Progress({ output });
+  }
+
+  onEvent(event: SyncEvent, rule: Rule): void {
+    if (event.kind === "copied") {
+      this.#done++;
+      this.#bytes += event.bytes;
+      this.#progress.update({ done: this.#done, bytes: this.#bytes });
+    } else if (event.kind === "failed") {
+      if (++this.#failures <= SHOWN_FAILURES) this.#output.warn(`${event.destination.id}: ${event.error.message}`);
+    } else if (this.#output.json) {
+      const { key, destination, verdict } = event;
+      void this.#output.item({ kind: verdict, rule: this.#configured ? rule.id : null, destination: destination.id, key, differs: [] });
+    }
+  }
+
+  async end(results: readonly { readonly rule: Rule; readonly summaries: readonly SyncSummary[] }[], dryRun: boolean): Promise<number> {
+    this.stop();
+    if (this.#failures > SHOWN_FAILURES) this.#output.warn(`and ${this.#failures - SHOWN_FAILURES} more`);
+    for (const { rule, summaries } of results) {
+      for (const summary of summaries) {
+        if (this.#output.json) await this.#output.item(this.#toItem(rule, summary));
+        else await this.#output.line(`${this.#configured ? `${rule.id}  ` : ""}${toLine(summary, dryRun)}`);
+      }
+    }
+    return this.#failures > 0 ? EXIT.failed : EXIT.done;
+  }
+
+  stop(): void {
+    this.#progress.stop();
+  }
+
+  /** Under a rule that removes nothing, what only the destination has is as it should be. */
+  #toItem(rule: Rule, { destination, extra, ...counts }: SyncSummary): object {
+    const explained = this.#configured ? { extra: 0, expected: extra } : { extra, expected: 0 };
+    return {
+      kind: "SUMMARY",
+      rule: this.#configured ? rule.id : null,
+      destination: destination.id,
+      ...counts,
+      ...explained,
+      pending: 0,
+      bytesRead: 0,
+    };
+  }
+}
+
+function toLine(summary: SyncSummary, dryRun: boolean): string {
+  const { destination, compared, equal, missing, different, copied, failed, bytesCopied } = summary;
+  const found = `${compared} compared, ${equal} equal, ${missing} missing, ${different} different`;
+  return `${destination.id}: ${found}${dryRun ? " (nothing copied)" : `, ${copied} copied (${formatBytes(bytesCopied)}), ${failed} failed`}`;
+}
+
+function toCount(text: string): number {
+  const count = Number(text);
+  if (Number.isInteger(count) && count >= 1 && count <= 1024) return count;
+  throw usageError(`--concurrency is a whole number from 1 to 1024, not "${text}"`, `--concurrency ${CONCURRENCY}`);
+}

@@ -1,0 +1,81 @@
+import type { Command } from "commander";
+import type { EngineChoice } from "../config/engine-choice.ts";
+import type { LoadedConfig } from "../config/load.ts";
+import type { Destination, Rule } from "../domain/rule.ts";
+import { examples, type Invocation } from "./command.ts";
+import { EXIT } from "./output.ts";
+
+export function define(command: Command): void {
+  command.addHelpText("after", examples("validate", "validate --json", "-c production.yaml validate"));
+}
+
+/** Prints the resolved rules, one source → destination pair a line; or every problem of the config, with exit 2. */
+export async function run({ output, global, env, cwd }: Invocation): Promise<number> {
+  const { checkConfig } = await import("../config/load.ts");
+  const { problemsError } = await import("../config/problem.ts");
+  const checked = checkConfig({ configPath: global.config, env, cwd });
+  if (checked.loaded === undefined) {
+    if (output.json) await output.document({ valid: false, file: checked.file, problems: checked.problems });
+    throw problemsError(checked.problems, checked.file);
+  }
+  const pairs = await pairsOf(checked.loaded);
+  if (output.json) await output.document(toJson(checked.loaded, pairs));
+  else for (const line of toLines(pairs)) await output.line(line);
+  output.info(`${checked.file} is valid: ${count(checked.loaded.config.rules.length, "rule")}, ${count(pairs.length, "destination")}`);
+  return EXIT.done;
+}
+
+interface Pair {
+  readonly rule: Rule;
+  readonly destination: Destination;
+  readonly choice: EngineChoice;
+}
+
+async function pairsOf({ config }: LoadedConfig): Promise<readonly Pair[]> {
+  const { chooseEngine } = await import("../config/engine-choice.ts");
+  return config.rules.flatMap((rule) => {
+    const settings = config.ruleSettings[rule.id];
+    if (settings === undefined) return [];
+    return rule.destinations.map((destination) => ({ rule, destination, choice: chooseEngine(rule, destination, settings) }));
+  });
+}
+
+function toLines(pairs: readonly Pair[]): readonly string[] {
+  return pairs.map(({ rule, destination, choice }) => {
+    const state = rule.enabled ? "" : "  (disabled)";
+    const cannot = choice.cannot.length === 0 ? "" : `; ${choice.cannot.join("; ")}`;
+    return `${rule.id}: ${sourceText(rule)} → ${destinationText(destination)}${state}  engine ${choice.engine} (${choice.why})${cannot}`;
+  });
+}
+
+function sourceText(rule: Rule): string {
+  const { prefix = "", suffix = "" } = rule.filter;
+  return prefix + suffix === "" ? rule.source.name : `${rule.source.name}/${prefix}*${suffix}`;
+}
+
+function destinationText({ bucket, prefix, id }: Destination): string {
+  const place = prefix === "" ? bucket.name : `${bucket.name}/${prefix}`;
+  return id === bucket.name ? place : `${place} [${id}]`;
+}
+
+function toJson({ config, file }: LoadedConfig, pairs: readonly Pair[]): object {
+  const rules = config.rules.map((rule) => ({
+    id: rule.id,
+    enabled: rule.enabled,
+    source: rule.source.name,
+    filter: rule.filter,
+    destinations: pairs
+      .filter((pair) => pair.rule === rule)
+      .map(({ destination, choice }) => ({
+        id: destination.id,
+        bucket: destination.bucket.name,
+        prefix: destination.prefix,
+        ...choice,
+      })),
+  }));
+  return { valid: true, file, name: config.name, rules, problems: [] };
+}
+
+function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? "" : "s"}`;
+}

@@ -1,0 +1,96 @@
+import type { TokenScope } from "./resolved-config.ts";
+import type { Secret } from "./secret.ts";
+
+/** A replicast.yaml that the schema has accepted, defaults filled in: durations, sizes and references are still text. */
+export interface ConfigDocument {
+  readonly version: 1;
+  readonly name: string;
+  readonly stores: Readonly<Record<string, StoreDocument>>;
+  readonly rules: readonly RuleDocument[];
+  readonly runtime: "standalone";
+  readonly state: string;
+  readonly listen: ListenDocument;
+  readonly limits: LimitsDocument & { readonly concurrency: number };
+  readonly retry: { readonly maxAttempts: number; readonly initial: string; readonly max: string };
+  readonly schedule: { readonly sync?: string | undefined; readonly attributes: string };
+}
+
+export interface StoreDocument {
+  readonly endpoint?: string | undefined;
+  readonly region?: string | undefined;
+  readonly forcePathStyle?: boolean | undefined;
+  readonly credentials?: CredentialsDocument | undefined;
+  readonly tls?: { readonly caFile?: string | undefined } | undefined;
+  readonly events?: EventsDocument | undefined;
+  readonly maxConnections: number;
+  readonly limits?: LimitsDocument | undefined;
+}
+
+export interface CredentialsDocument {
+  readonly accessKeyId?: string | undefined;
+  readonly secretAccessKey?: Secret | undefined;
+  readonly sessionToken?: Secret | undefined;
+  readonly profile?: string | undefined;
+  readonly roleArn?: string | undefined;
+  readonly externalId?: string | undefined;
+}
+
+export type EventsDocument =
+  | { readonly type: "webhook" }
+  | { readonly type: "sqs"; readonly queueUrl: string; readonly region?: string | undefined }
+  | { readonly type: "poll"; readonly every: string }
+  | { readonly type: "none" };
+
+export interface LimitsDocument {
+  readonly concurrency?: number | undefined;
+  readonly bandwidth?: string | undefined;
+  readonly requestsPerSecond?: number | undefined;
+}
+
+export interface ListenDocument {
+  readonly host: string;
+  readonly port: number;
+  readonly tokens: readonly { readonly token: Secret; readonly scope: TokenScope }[];
+  readonly tls?: { readonly certFile: string; readonly keyFile: string } | undefined;
+}
+
+/** `{eu-west-1: photos}` is the region map. */
+export type SourceDocument = string | SourceMap | Readonly<Record<string, string>>;
+export type DestinationDocument = string | DestinationMap | Readonly<Record<string, string>>;
+
+export interface BucketMap {
+  readonly bucket: string;
+  readonly store?: string | undefined;
+  readonly region?: string | undefined;
+  readonly prefix?: string | undefined;
+}
+
+export interface SourceMap extends BucketMap {
+  readonly events?: EventsDocument | undefined;
+}
+
+export interface DestinationMap extends BucketMap {
+  readonly id?: string | undefined;
+  readonly storageClass?: string | undefined;
+  readonly existingObjects?: boolean | undefined;
+}
+
+export interface RuleDocument {
+  readonly id: string;
+  readonly source: SourceDocument;
+  readonly destinations: readonly DestinationDocument[];
+  readonly engine: "auto" | "copy";
+  readonly enabled: boolean;
+  readonly filter: FilterDocument;
+  readonly preserve: { readonly tags: boolean; readonly storageClass: boolean };
+  readonly existingObjects: boolean;
+  readonly limits?: LimitsDocument | undefined;
+}
+
+export interface FilterDocument {
+  readonly prefix?: string | undefined;
+  readonly suffix?: string | undefined;
+  readonly tags?: Readonly<Record<string, string>> | undefined;
+  readonly minBytes?: string | number | undefined;
+  readonly maxBytes?: string | number | undefined;
+}

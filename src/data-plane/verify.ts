@@ -1,0 +1,204 @@
+import { createHash } from "node:crypto";
+import { isReplicationError } from "../domain/error.ts";
+import { attributeText, type ObjectAttributes } from "../domain/object.ts";
+import { type Destination, destinationKey } from "../domain/rule.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { ObjectStore } from "../ports/object-store.ts";
+import { type DiffOptions, type DiffRow, diffRule, type Resolved, resolveRow, type Verdict } from "./diff.ts";
+import { WorkPool } from "./work-pool.ts";
+
+export interface VerifyOptions extends DiffOptions {
+  readonly clock: Clock;
+  readonly concurrency: number;
+  /** Also compare headers, metadata and tags of what is equal. */
+  readonly attributes: boolean;
+  /** Also read and hash the bytes of both sides of what is equal. */
+  readonly checksum: boolean;
+  /** Whether the rule explains what only the destination has: then it is counted and not told. */
+  readonly extrasExpected: boolean;
+  /** Leaves out objects written more recently; milliseconds. */
+  readonly minAgeMs: number;
+  readonly onDifference: (difference: Difference) => void | Promise<void>;
+}
+
+export interface Difference {
+  readonly kind: Exclude<Verdict, "EQUAL" | "EXCLUDED">;
+  readonly destination: Destination;
+  readonly key: string;
+  readonly differs: readonly string[];
+}
+
+/** What a comparison of one destination came to. Every key that was looked at is counted once. */
+export interface VerifySummary {
+  readonly destination: Destination;
+  compared: number;
+  equal: number;
+  missing: number;
+  different: number;
+  extra: number;
+  hidden: number;
+  unproven: number;
+  /** Extra, and explained: the rule removes nothing. */
+  expected: number;
+  excluded: number;
+  /** Differs, and a task waits that will see to it. */
+  pending: number;
+  bytesRead: number;
+}
+
+/** Compares a rule's destinations with its source and tells every difference. Changes nothing. */
+export async function verifyRule(options: VerifyOptions): Promise<readonly VerifySummary[]> {
+  const run = new VerifyRun(options);
+  await diffRule(options, run);
+  await run.finish();
+  return run.summaries;
+}
+
+class VerifyRun {
+  readonly summaries: readonly VerifySummary[];
+  readonly #options: VerifyOptions;
+  readonly #pool: WorkPool;
+  readonly #newest: number;
+
+  constructor(options: VerifyOptions) {
+    this.#options = options;
+    this.#pool = new WorkPool(options.concurrency);
+    this.#newest = options.minAgeMs === 0 ? Number.POSITIVE_INFINITY : options.clock.now() - options.minAgeMs;
+    this.summaries = options.destinations.map(emptySummary);
+  }
+
+  visit(rows: readonly DiffRow[]): void | Promise<void> {
+    const deep = this.#options.attributes || this.#options.checksum;
+    const open: DiffRow[] = [];
+    for (const row of rows) {
+      if (row.source === undefined && row.replica === undefined) continue;
+      const summary = this.#summary(row);
+      if ((row.source ?? row.replica)?.lastModified !== undefined && this.#isTooNew(row)) summary.excluded++;
+      else if (row.finding === "EQUAL" && !deep) {
+        summary.compared++;
+        summary.equal++;
+      } else open.push(row);
+    }
+    return open.length === 0 ? undefined : this.#pool.add(() => this.#settle(open));
+  }
+
+  finish(): Promise<void> {
+    return this.#pool.idle();
+  }
+
+  #isTooNew(row: DiffRow): boolean {
+    return Math.max(row.source?.lastModified ?? 0, row.source === undefined ? (row.replica?.lastModified ?? 0) : 0) > this.#newest;
+  }
+
+  async #settle(rows: readonly DiffRow[]): Promise<void> {
+    for (const row of rows) await this.#count(row, await this.#resolve(row));
+  }
+
+  async #resolve(row: DiffRow): Promise<Resolved> {
+    const resolved = await resolveRow(row, this.#options);
+    const deep = this.#options.attributes || this.#options.checksum;
+    if (!deep || (resolved.verdict !== "EQUAL" && resolved.verdict !== "UNPROVEN")) return resolved;
+    const differs = [...(this.#options.attributes ? await this.#attributeDifferences(row) : [])];
+    const content = this.#options.checksum ? await this.#contentEqual(row) : undefined;
+    if (content === false) differs.push("content");
+    if (differs.length > 0) return { verdict: "DIFFERENT", differs };
+    return content === true ? { verdict: "EQUAL", differs: [] } : resolved;
+  }
+
+  async #attributeDifferences(row: DiffRow): Promise<readonly string[]> {
+    const { source, replica } = this.#sides(row);
+    const [a, b] = await Promise.all([fullAttributes(source.store, source.key), fullAttributes(replica.store, replica.key)]);
+    const differs: string[] = [];
+    if (attributeText({ systemHeaders: a.systemHeaders, metadata: {} }) !== attributeText({ systemHeaders: b.systemHeaders, metadata: {} }))
+      differs.push("headers");
+    if (attributeText({ systemHeaders: {}, metadata: a.metadata }) !== attributeText({ systemHeaders: {}, metadata: b.metadata }))
+      differs.push("metadata");
+    const empty = { systemHeaders: {}, metadata: {} };
+    if (attributeText({ ...empty, tags: a.tags }) !== attributeText({ ...empty, tags: b.tags }) && this.#options.rule.preserve.tags)
+      differs.push("tags");
+    return differs;
+  }
+
+  /** Reads both sides in ranges, so that memory stays bounded whatever the size. */
+  async #contentEqual(row: DiffRow): Promise<boolean> {
+    const { source, replica } = this.#sides(row);
+    const [a, b] = await Promise.all([this.#hash(source, row), this.#hash(replica, row)]);
+    return a === b;
+  }
+
+  async #hash({ store, key }: Side, row: DiffRow): Promise<string> {
+    const digest = createHash("sha256");
+    const size = row.source?.sizeBytes ?? 0;
+    const summary = this.#summary(row);
+    for (let start = 0; start < size; start += READ_BYTES) {
+      const bytes = await store.read(key, { start, endExclusive: Math.min(size, start + READ_BYTES) }, this.#options.signal);
+      summary.bytesRead += bytes.byteLength;
+      digest.update(bytes);
+    }
+    return digest.digest("hex");
+  }
+
+  #sides(row: DiffRow): { source: Side; replica: Side } {
+    const { rule, storeOf } = this.#options;
+    const { destination } = this.#summary(row);
+    return {
+      source: { store: storeOf(rule.source), key: row.key },
+      replica: { store: storeOf(destination.bucket), key: destinationKey(destination, row.key) },
+    };
+  }
+
+  async #count(row: DiffRow, { verdict, differs }: Resolved): Promise<void> {
+    const summary = this.#summary(row);
+    if (verdict === "EXCLUDED") {
+      summary.excluded++;
+      return;
+    }
+    if (row.source !== undefined) summary.compared++;
+    if (verdict === "EQUAL") summary.equal++;
+    else if (verdict === "EXTRA" && this.#options.extrasExpected) summary.expected++;
+    else if (await this.#isPending(row)) summary.pending++;
+    else {
+      if (verdict === "MISSING") summary.missing++;
+      else if (verdict === "DIFFERENT") summary.different++;
+      else if (verdict === "HIDDEN") summary.hidden++;
+      else if (verdict === "EXTRA") summary.extra++;
+      else summary.unproven++;
+      await this.#options.onDifference({ kind: verdict, destination: summary.destination, key: row.key, differs });
+    }
+  }
+
+  /** A task that waits will see to the difference; asked of the ledger for differences only, which are few. */
+  async #isPending(row: DiffRow): Promise<boolean> {
+    const { ledger, rule } = this.#options;
+    if (ledger === undefined) return false;
+    const { canonicalId } = this.#summary(row).destination;
+    const entries = await ledger.entriesOf(rule.source.id, row.key);
+    return entries.some((entry) => entry.rule === rule.id && entry.destination === canonicalId && entry.status === "PENDING");
+  }
+
+  #summary(row: DiffRow): VerifySummary {
+    return this.summaries[row.index] as VerifySummary;
+  }
+}
+
+interface Side {
+  readonly store: ObjectStore;
+  readonly key: string;
+}
+
+/** Read at a time from each side of a comparison of bytes. */
+const READ_BYTES = 4 * 1024 * 1024;
+
+async function fullAttributes(store: ObjectStore, key: string): Promise<ObjectAttributes> {
+  const state = await store.head(key);
+  const tags = await store.tags(key).catch((error: unknown) => {
+    if (isReplicationError(error) && error.code === "NotImplemented") return {}; // a store without tags
+    throw error;
+  });
+  return { systemHeaders: {}, metadata: {}, ...state?.attributes, tags };
+}
+
+function emptySummary(destination: Destination): VerifySummary {
+  const zero = { compared: 0, equal: 0, missing: 0, different: 0, extra: 0, hidden: 0, unproven: 0 };
+  return { destination, ...zero, expected: 0, excluded: 0, pending: 0, bytesRead: 0 };
+}

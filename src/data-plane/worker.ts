@@ -1,0 +1,328 @@
+import { createHash } from "node:crypto";
+import { type ReplicationError, toRecordedError, toReplicationError } from "../domain/error.ts";
+import { attributeText, type Hint } from "../domain/object.ts";
+import { type RetryPolicy, retryDelay } from "../domain/retry.ts";
+import { keyMatches } from "../domain/rule.ts";
+import type { LedgerEntry, ReplicaRecord, Status } from "../domain/status.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Logger } from "../ports/logger.ts";
+import type { Meter } from "../ports/meter.ts";
+import type { LeasedTask, Outcome, Route, TaskStore } from "../ports/state.ts";
+import type { Transfer } from "../ports/transfer.ts";
+import { DestinationHealth } from "./destination-health.ts";
+import { OutcomeRecorder } from "./outcome-recorder.ts";
+import { type Aim, type AimOutcome, replicate } from "./replicate.ts";
+import type { RuleIndex } from "./rule-index.ts";
+
+export interface WorkerOptions {
+  readonly tasks: TaskStore;
+  readonly transfer: Transfer;
+  readonly rules: RuleIndex;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly meter: Meter;
+  readonly retry: RetryPolicy;
+  /** Objects under way at a time. */
+  readonly concurrency: number;
+}
+
+/** Long enough for any object that moves at all: a lease only ends this way when its process hangs. */
+const LEASE_MS = 6 * 60 * 60_000;
+/** After an error of the state itself, so that a full disk is not asked a thousand times a second. */
+const BREATHER_MS = 1000;
+const BREATHER_MAX_MS = 60_000;
+const CLAIM_AT_ONCE = 16;
+
+/**
+ * Works off tasks: claims what is due, replicates each object once for all its destinations, records each outcome.
+ *
+ * A task ends only when its outcome is recorded (invariant 1); an outcome whose lease was lost is dropped (invariant 10).
+ */
+export class Worker {
+  readonly #options: WorkerOptions;
+  readonly #abort = new AbortController();
+  #stopListening: (() => void) | undefined;
+  readonly #health: DestinationHealth;
+  readonly #recorder: OutcomeRecorder;
+  readonly #disabled: readonly Route[];
+  /** Errors of the state since it last recorded something. */
+  #troubles = 0;
+  #running = 0;
+  #claiming = false;
+  #again = false;
+  #draining = false;
+  #timer: NodeJS.Timeout | undefined;
+  /** Set while the state is left alone after an error of its own. */
+  #breather: NodeJS.Timeout | undefined;
+  #idle: (() => void)[] = [];
+
+  constructor(options: WorkerOptions) {
+    this.#options = options;
+    this.#health = new DestinationHealth(options.clock, options.concurrency);
+    this.#recorder = new OutcomeRecorder({
+      tasks: options.tasks,
+      onRecorded: (outcomes, held) => {
+        this.#troubles = 0;
+        this.#report(outcomes, held);
+        if (outcomes.some(({ retryAt }) => retryAt !== undefined)) this.#pump(); // when they are due is known only now
+      },
+      onTrouble: (outcomes, error) => this.#unrecorded(outcomes, error),
+    });
+    const disabled = options.rules.rules.filter((rule) => !rule.enabled);
+    this.#disabled = disabled.flatMap((rule) => rule.destinations.map((destination) => options.rules.routeOf(rule, destination)));
+  }
+
+  start(): void {
+    this.#stopListening = this.#options.tasks.onDue(() => this.#pump());
+    this.#pump();
+  }
+
+  /** Objects being worked on. */
+  get busy(): number {
+    return this.#running;
+  }
+
+  /** True where nothing is under way and the last look found nothing that can be done now. */
+  get isIdle(): boolean {
+    return this.#running === 0 && !this.#claiming && !this.#again && this.#recorder.isEmpty;
+  }
+
+  /** Claims nothing more and resolves when what is under way has been recorded; after `graceMs` it is broken off and left for the next run. */
+  async drain(graceMs: number): Promise<void> {
+    this.#draining = true;
+    this.#stopListening?.();
+    clearTimeout(this.#timer);
+    clearTimeout(this.#breather);
+    const timer = setTimeout(() => this.#abort.abort(), graceMs);
+    while (this.#running > 0 || this.#claiming) await new Promise<void>((resolve) => this.#idle.push(resolve));
+    clearTimeout(timer);
+    await this.#recorder.flush();
+  }
+
+  #pump(): void {
+    if (this.#draining || this.#breather !== undefined) return;
+    this.#again = true;
+    if (!this.#claiming) void this.#claimAll();
+  }
+
+  async #claimAll(): Promise<void> {
+    this.#claiming = true;
+    try {
+      while (this.#again && !this.#draining && this.#breather === undefined) {
+        const room = this.#options.concurrency - this.#running;
+        if (room <= 0) break;
+        this.#again = false;
+        const skip = [...this.#disabled, ...this.#health.skipped()];
+        // Few at a time, so that the shares are looked at again before one route has taken all the room.
+        const max = Math.min(room, this.#health.isAnyAiling ? 1 : CLAIM_AT_ONCE);
+        const claimed = await this.#options.tasks.claim({ max, now: this.#options.clock.now(), leaseMs: LEASE_MS, skip });
+        if (claimed.length > 0) this.#again = true;
+        for (const group of bySourceObject(claimed, this.#options.rules)) void this.#work(group);
+      }
+    } catch (error) {
+      this.#trouble(error);
+    } finally {
+      this.#claiming = false;
+      this.#notify();
+    }
+    if (!this.#again && this.#breather === undefined) await this.#wakeLater();
+  }
+
+  async #wakeLater(): Promise<void> {
+    const waiting = await this.#options.tasks.nextDueAt().catch(() => undefined);
+    clearTimeout(this.#timer);
+    // A task of a route that is left alone is due and not wanted: what counts then is when the route may be tried again.
+    const overdue = waiting !== undefined && waiting <= this.#options.clock.now();
+    const dueAt = overdue ? this.#health.nextTryAt() : waiting;
+    if (dueAt === undefined || this.#draining || this.#breather !== undefined) return;
+    this.#timer = setTimeout(() => this.#pump(), Math.max(1, Math.min(dueAt - this.#options.clock.now(), 2 ** 31 - 1)));
+    this.#timer.unref();
+  }
+
+  async #work(group: readonly LeasedTask[]): Promise<void> {
+    const open = new Set(group);
+    const settle = (outcome: Outcome) => {
+      if (!open.delete(outcome.task)) return;
+      this.#health.ended(outcome.task.route, outcome.entry.error?.code);
+      this.#recorder.add([outcome]);
+      if (open.size > 0) this.#pump(); // a destination that is slow holds its own share only
+    };
+    this.#running++;
+    for (const task of group) this.#health.began(task.route);
+    try {
+      await this.#attempt(group, settle);
+    } catch (error) {
+      this.#trouble(error);
+    } finally {
+      for (const task of open) this.#health.ended(task.route, undefined);
+      // Broken off by draining, or by an error of ours: as if they had not been claimed. The lease would hold them for hours.
+      if (open.size > 0) await this.#options.tasks.release([...open]).catch((error: unknown) => this.#trouble(error));
+      this.#running--;
+      this.#notify();
+      this.#pump();
+    }
+  }
+
+  /** Settles every task of the group, each as soon as its outcome is known; none that draining broke off. */
+  async #attempt(group: readonly LeasedTask[], settle: (outcome: Outcome) => void): Promise<void> {
+    const { rules, transfer, clock } = this.#options;
+    const startedAt = clock.now();
+    const open: { readonly task: LeasedTask; readonly aim: Aim }[] = [];
+    for (const task of group) {
+      const aim = rules.aimOf(task.route);
+      if (aim === undefined) settle(this.#ended(task, { startedAt, status: "SKIPPED", reason: "RuleRemoved" }));
+      else if (!keyMatches(aim.rule.filter, task.key)) settle(this.#ended(task, { startedAt, status: "SKIPPED", reason: "FilteredOut" }));
+      else open.push({ task, aim });
+    }
+    const settleAim = (index: number, outcome: AimOutcome) => {
+      const task = open[index]?.task;
+      if (task !== undefined) settle(this.#toOutcome(task, outcome, startedAt));
+    };
+    const aims = open.map(({ aim }) => aim);
+    const key = group[0]?.key ?? "";
+    const outcomes = await replicate(transfer, { key, aims, hint: commonHint(group), onCopied: settleAim, signal: this.#abort.signal });
+    if (!this.#abort.signal.aborted) for (const [index, outcome] of outcomes.entries()) settleAim(index, outcome);
+  }
+
+  #toOutcome(task: LeasedTask, outcome: AimOutcome, startedAt: number): Outcome {
+    if (outcome.kind === "skipped") return this.#ended(task, { startedAt, status: "SKIPPED", reason: outcome.reason });
+    if (outcome.kind === "failed") return this.#failed(task, outcome.error, startedAt);
+    const { notes } = outcome;
+    return this.#ended(task, { startedAt, status: "COMPLETED", reason: null, notes, replica: toReplica(outcome) });
+  }
+
+  #ended(
+    task: LeasedTask,
+    end: { startedAt: number; status: Status; reason: string | null; notes?: readonly string[]; replica?: ReplicaRecord },
+  ): Outcome {
+    const finishedAt = this.#options.clock.now();
+    const latency = end.status === "COMPLETED" && task.eventTime !== null ? Math.max(0, finishedAt - task.eventTime) : null;
+    return {
+      task,
+      entry: {
+        ...emptyEntry(task),
+        status: end.status,
+        reason: end.reason,
+        notes: end.notes ?? [],
+        replica: end.replica ?? null,
+        startedAt: end.startedAt,
+        finishedAt,
+        replicationLatencyMs: latency,
+      },
+    };
+  }
+
+  #failed(task: LeasedTask, error: ReplicationError, startedAt: number): Outcome {
+    const now = this.#options.clock.now();
+    const attempts = task.attempts + 1;
+    const delay = retryDelay(this.#options.retry, { error, attempts }, Math.random);
+    const retryAt = delay === undefined ? undefined : now + delay;
+    const entry: LedgerEntry = {
+      ...emptyEntry(task),
+      status: retryAt === undefined ? "FAILED" : "PENDING",
+      reason: error.code,
+      startedAt,
+      finishedAt: retryAt === undefined ? now : null,
+      nextAttemptAt: retryAt ?? null,
+      firstFailedAt: task.firstFailedAt ?? now,
+      error: toRecordedError(error),
+    };
+    return { task, entry, retryAt };
+  }
+
+  /** The copies were made and cannot be written down: the tasks are given back, and made again once the state can be used. */
+  async #unrecorded(outcomes: readonly Outcome[], error: unknown): Promise<void> {
+    this.#trouble(error);
+    await this.#options.tasks.release(outcomes.map(({ task }) => task)).catch(() => undefined);
+  }
+
+  #report(outcomes: readonly Outcome[], held: readonly boolean[]): void {
+    const { meter, logger } = this.#options;
+    outcomes.forEach(({ task, entry }, i) => {
+      if (held[i] !== true) return;
+      const { rule, destination } = task.route;
+      const id = this.#options.rules.aimOf(task.route)?.destination.id ?? destination;
+      if (entry.status === "COMPLETED")
+        meter.completed(rule, id, { bytes: entry.replica?.bytes ?? 0, latencyMs: entry.replicationLatencyMs });
+      if (entry.status !== "FAILED") return;
+      meter.failed(rule, id);
+      logger.error("replication failed", { rule, destination: id, key: task.key, attempts: entry.attempts, ...entry.error });
+    });
+  }
+
+  /** The state could not be read or written: nothing is lost, the tasks stand; look again after a while. */
+  #trouble(error: unknown): void {
+    const { code, message, hint } = toReplicationError(error);
+    this.#options.logger.error("the state cannot be used; work goes on when it can", { code, error: message, hint });
+    this.#again = false;
+    if (this.#draining || this.#breather !== undefined) return;
+    this.#breather = setTimeout(
+      () => {
+        this.#breather = undefined;
+        this.#pump();
+      },
+      Math.min(BREATHER_MAX_MS, BREATHER_MS * 2 ** Math.min(this.#troubles++, 10)),
+    ).unref();
+  }
+
+  #notify(): void {
+    const waiting = this.#idle;
+    this.#idle = [];
+    for (const resolve of waiting) resolve();
+  }
+}
+
+/** Tasks of one source object together, so that it is read once; tasks whose rule is gone by themselves. */
+function bySourceObject(tasks: readonly LeasedTask[], rules: RuleIndex): Iterable<readonly LeasedTask[]> {
+  const groups = new Map<string, LeasedTask[]>();
+  for (const task of tasks) {
+    const id = rules.aimOf(task.route) === undefined ? `? ${task.route.rule} ${task.key}` : `${task.route.source} ${task.key}`;
+    const group = groups.get(id);
+    if (group === undefined) groups.set(id, [task]);
+    else group.push(task);
+  }
+  return groups.values();
+}
+
+/** The hint that all tasks share; where they differ some are out of date, and the source is asked. A failed attempt's hint is not tried twice. */
+function commonHint(group: readonly LeasedTask[]): Hint | undefined {
+  const first = group[0]?.hint;
+  const same = group.every(({ hint, attempts }) => attempts === 0 && hint?.etag === first?.etag && hint?.sizeBytes === first?.sizeBytes);
+  return same ? first : undefined;
+}
+
+/** What is known to be at both sides after a copy. */
+export function toReplica(outcome: AimOutcome & { kind: "copied" }): ReplicaRecord {
+  const { source } = outcome;
+  return {
+    etag: source.etag,
+    versionId: source.versionId ?? null,
+    lastModified: source.lastModified,
+    attributeHash: source.attributes === null ? null : createHash("sha256").update(attributeText(source.attributes)).digest("hex"),
+    bytes: source.sizeBytes,
+    proof: outcome.proof,
+    destinationEtag: outcome.etag,
+    destinationVersionId: outcome.versionId,
+  };
+}
+
+function emptyEntry(task: LeasedTask): LedgerEntry {
+  return {
+    rule: task.route.rule,
+    destination: task.route.destination,
+    key: task.key,
+    status: "PENDING",
+    operation: "copy",
+    reason: null,
+    notes: [],
+    replica: null,
+    attempts: task.attempts + 1,
+    eventTime: task.eventTime,
+    startedAt: null,
+    finishedAt: null,
+    nextAttemptAt: null,
+    firstFailedAt: null,
+    replicationLatencyMs: null,
+    error: null,
+  };
+}

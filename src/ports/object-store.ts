@@ -1,0 +1,109 @@
+import type { Bucket } from "../domain/bucket.ts";
+import type { ListedObject, ObjectAttributes, ObjectState } from "../domain/object.ts";
+
+export interface ListOptions {
+  readonly prefix?: string | undefined;
+  /** Lists keys after this one; ignored where a token is given. */
+  readonly startAfter?: string | undefined;
+  readonly continuationToken?: string | undefined;
+  /** At most 1,000. @defaultValue 1000 */
+  readonly maxKeys?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface ListPage {
+  readonly objects: readonly ListedObject[];
+  /** Absent on the last page. */
+  readonly nextContinuationToken?: string | undefined;
+}
+
+export interface ReadOptions {
+  readonly versionId?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface ByteRange {
+  readonly start: number;
+  readonly endExclusive: number;
+}
+
+export interface HeadOptions extends ReadOptions {
+  /** Asks for one part of a multipart object: `sizeBytes` is then that part's, `partsCount` the number of parts where the store tells. */
+  readonly partNumber?: number | undefined;
+  /** Asks for the stored checksums too. */
+  readonly checksums?: boolean | undefined;
+}
+
+export interface PutOptions {
+  readonly attributes?: ObjectAttributes | undefined;
+  readonly ifMatch?: string | undefined;
+  readonly ifNoneMatch?: "*" | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface WriteResult {
+  readonly etag: string;
+  readonly versionId?: string | undefined;
+}
+
+/** What can be known about a bucket before anything moves. */
+export interface BucketDescription {
+  readonly versioning: "Enabled" | "Suspended" | "Unversioned";
+  readonly objectLock: boolean;
+  readonly website: boolean;
+}
+
+/**
+ * One bucket of one store.
+ *
+ * All methods throw ReplicationError; keys are raw strings and reach the store byte for byte.
+ */
+export interface ObjectStore {
+  readonly bucket: Bucket;
+
+  /**
+   * Returns one page of the bucket's current objects in the order the store lists them.
+   *
+   * A page may be shorter than `maxKeys` and still not be the last: only an absent token ends the listing.
+   * @throws `NoSuchBucket`, `AccessDenied`, `StoreUnreachable`
+   */
+  list(options?: ListOptions): Promise<ListPage>;
+
+  /**
+   * Returns the object's state, or undefined where the store says that there is no such current object.
+   *
+   * A 403 is never "absent": without ListBucket a store answers 403 for a key that is not there.
+   * @throws `AccessDenied`, `NoSuchBucket`, `StoreUnreachable`
+   */
+  head(key: string, options?: HeadOptions): Promise<ObjectState | undefined>;
+
+  /** Returns the object's bytes, whole, and its state; undefined as for {@link head}. For small objects: probes and checks. */
+  get(key: string, options?: ReadOptions): Promise<{ readonly state: ObjectState; readonly body: Uint8Array } | undefined>;
+
+  /**
+   * Returns the bytes of a range of the object, `endExclusive` - `start` of them.
+   * @throws `NoSuchKey` where there is no such object
+   */
+  read(key: string, range: ByteRange, signal?: AbortSignal): Promise<Uint8Array>;
+
+  /**
+   * Returns the object's tags; an empty record means that it has none, which this call has proven.
+   * @throws `AccessDenied` where tags may not be read, `NoSuchKey`
+   */
+  tags(key: string, options?: ReadOptions): Promise<Readonly<Record<string, string>>>;
+
+  /**
+   * Writes a small object and returns its ETag.
+   * @throws `PreconditionFailed` where a condition did not hold and the store honours conditions
+   */
+  put(key: string, body: Uint8Array, options?: PutOptions): Promise<WriteResult>;
+
+  /** Removes the current object, or exactly the version named. Removing what is absent succeeds. */
+  delete(key: string, options?: ReadOptions): Promise<void>;
+
+  /**
+   * Returns what the bucket is: versioning, object lock, website.
+   * @throws `NoSuchBucket`, `AccessDenied`
+   */
+  describe(signal?: AbortSignal): Promise<BucketDescription>;
+}

@@ -1,0 +1,175 @@
+import type { Hint } from "../domain/object.ts";
+import type { LedgerEntry, Status } from "../domain/status.ts";
+
+export const LANES = ["live", "backfill"] as const;
+export type Lane = (typeof LANES)[number];
+
+/** One destination of one rule, as rows are keyed by. */
+export interface Route {
+  readonly rule: string;
+  /** Canonical id of the source bucket. */
+  readonly source: string;
+  /** Canonical id of the destination. */
+  readonly destination: string;
+}
+
+/** A wish that a destination should hold what the source holds under this key. */
+export interface Want {
+  readonly route: Route;
+  readonly key: string;
+  readonly lane: Lane;
+  /** When the change happened, in milliseconds since the epoch; null for what a listing found. */
+  readonly eventTime: number | null;
+  readonly hint?: Hint | undefined;
+}
+
+/** A task that this process may work on until its lease ends. */
+export interface LeasedTask extends Want {
+  /** The generation that was wanted when it was claimed. */
+  readonly wanted: number;
+  /** Attempts made before this one. */
+  readonly attempts: number;
+  readonly firstFailedAt: number | null;
+  /** Fences the outcome: only the holder of the current token can record one. */
+  readonly lease: string;
+}
+
+export interface ClaimOptions {
+  readonly max: number;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+  readonly leaseMs: number;
+  /** Routes whose tasks are left alone for now: paused, gone from the config, or with a destination that does not answer. */
+  readonly skip?: readonly Route[] | undefined;
+}
+
+/** How an attempt ended: the row it leaves, and when to try again (absent: the task is done with). */
+export interface Outcome {
+  readonly task: LeasedTask;
+  /** Without a `replica` the row keeps the one it has. */
+  readonly entry: LedgerEntry;
+  readonly retryAt?: number | undefined;
+}
+
+export interface PendingSummary {
+  readonly route: Route;
+  readonly operations: number;
+  readonly bytes: number;
+  /** Event time of the oldest, or when it was first wanted; milliseconds since the epoch. */
+  readonly oldestAt: number | null;
+}
+
+/** The durable tasks: a row per (rule, destination, key) with a wanted and a done generation. */
+export interface TaskStore {
+  /**
+   * Makes every wish durable: on return a crash can no longer lose it. A wish for a key that already waits raises its generation and keeps
+   * one row (coalescing is the only dedupe); a live wish lifts a waiting backfill row into the live lane, and ends the pause and the count of
+   * attempts of a row that failed.
+   * @throws `Overloaded` where too many commits wait, `LedgerUnavailable` where the disk refuses
+   */
+  want(wants: readonly Want[]): Promise<void>;
+
+  /**
+   * Leases due tasks and returns them: live before backfill with a small share for backfill, the oldest first, and all due tasks of one
+   * source object next to each other. Empty: nothing was due, not that nothing waits.
+   */
+  claim(options: ClaimOptions): Promise<readonly LeasedTask[]>;
+
+  /**
+   * Records outcomes: ledger row and task row change in one transaction. A task wanted again since its claim stays and is due at once.
+   * Returns, for each, whether its lease still held; where it did not nothing was recorded.
+   */
+  record(outcomes: readonly Outcome[]): Promise<readonly boolean[]>;
+
+  /** Gives leased tasks back untouched, due at once: for draining. */
+  release(tasks: readonly LeasedTask[]): Promise<void>;
+
+  /** When the next waiting task is due, in milliseconds since the epoch; undefined where none waits. A task in work does not wait. */
+  nextDueAt(): Promise<number | undefined>;
+
+  /** Routes with tasks, in work or not. */
+  pending(): Promise<readonly PendingSummary[]>;
+
+  /** Calls back whenever a task may have become due. Returns what stops it. */
+  onDue(callback: () => void): () => void;
+}
+
+export interface EntryFilter {
+  readonly rule?: string | undefined;
+  readonly destination?: string | undefined;
+  readonly status?: Status | undefined;
+  /** Only rows finished at or after this; milliseconds since the epoch. */
+  readonly since?: number | undefined;
+  readonly limit: number;
+  readonly nextToken?: string | undefined;
+}
+
+export interface RouteSummary {
+  readonly route: Route;
+  readonly completed: { readonly operations: number; readonly bytes: number };
+  readonly failed: number;
+  readonly held: number;
+  /** Of rows with an event time finished in the last hour; null without any. */
+  readonly latencyMs: { readonly p50: number; readonly p95: number; readonly p99: number; readonly max: number } | null;
+}
+
+/**
+ * What is known of every object at every destination. Wherever an entry is read, a task that waits or is in work shows as PENDING, over the
+ * replica and the error last recorded; `summaries` alone counts rows as they were recorded.
+ */
+export interface Ledger {
+  get(route: Route, key: string): Promise<LedgerEntry | undefined>;
+
+  /** All rows of one source object, one per route that knows it. */
+  entriesOf(sourceBucketId: string, key: string): Promise<readonly LedgerEntry[]>;
+
+  /** Rows of one route with keys after `after`, in the order of their UTF-8 bytes, at most `limit`: for merging with listings. */
+  scan(route: Route, after: string | undefined, limit: number): Promise<readonly LedgerEntry[]>;
+
+  list(filter: EntryFilter): Promise<{ readonly entries: readonly LedgerEntry[]; readonly nextToken: string | null }>;
+
+  /** Records that both sides were found equal without copying. Never replaces a row that a task is about to change. */
+  adopt(entries: readonly { readonly route: Route; readonly entry: LedgerEntry }[]): Promise<void>;
+
+  summaries(now: number): Promise<readonly RouteSummary[]>;
+}
+
+export interface IntakeCounts {
+  readonly store: string;
+  readonly received: number;
+  readonly ignored: number;
+  readonly malformed: number;
+  readonly lastMalformed: { readonly reason: string; readonly at: number } | null;
+}
+
+export interface SyncProgress {
+  readonly startedAt: number;
+  /** Everything up to and including this key has been made durable. */
+  readonly after: string | null;
+  readonly finishedAt: number | null;
+}
+
+/** Small facts that must outlive the process. */
+export interface Journal {
+  countIntake(store: string, counts: { readonly received: number; readonly ignored: number }): Promise<void>;
+  /** Sets a message aside durably. */
+  setAside(store: string, record: { readonly reason: string; readonly excerpt: string }): Promise<void>;
+  intake(): Promise<readonly IntakeCounts[]>;
+  /** Marks a store whose events may have been lost, so that its buckets are synced. */
+  markOutage(store: string): Promise<void>;
+  clearOutage(store: string): Promise<void>;
+  outages(): Promise<readonly string[]>;
+  syncProgress(rule: string): Promise<SyncProgress | undefined>;
+  saveSyncProgress(rule: string, progress: SyncProgress): Promise<void>;
+  /** When a rule was first run here; sets it to `now` the first time. */
+  ruleSince(rule: string, now: number): Promise<number>;
+}
+
+/** One open state: the three faces of the same durable store. */
+export interface State {
+  readonly tasks: TaskStore;
+  readonly ledger: Ledger;
+  readonly journal: Journal;
+  /** Waits for what is being written and lets go of the file. Safe to call twice. */
+  close(): Promise<void>;
+}

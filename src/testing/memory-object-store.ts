@@ -1,0 +1,114 @@
+import { createHash } from "node:crypto";
+import type { Bucket } from "../domain/bucket.ts";
+import { ReplicationError } from "../domain/error.ts";
+import { compareKeys, type ListedObject, type ObjectAttributes, type ObjectState } from "../domain/object.ts";
+import type {
+  BucketDescription,
+  ByteRange,
+  HeadOptions,
+  ListOptions,
+  ListPage,
+  ObjectStore,
+  PutOptions,
+  WriteResult,
+} from "../ports/object-store.ts";
+
+interface StoredObject {
+  readonly state: ObjectState;
+  readonly body: Uint8Array;
+}
+
+const NO_ATTRIBUTES: ObjectAttributes = { systemHeaders: {}, metadata: {} };
+
+/** A bucket of a store named `one`, unless told otherwise. */
+export function bucketOf(bucket: string, store = "one"): Bucket {
+  return { id: `s3://${store}.example/${bucket}`, name: `${store}:${bucket}`, store, bucket };
+}
+
+/** One unversioned bucket in memory, for tests of what is built on the port. Objects can be planted in states that no put leads to. */
+export class MemoryObjectStore implements ObjectStore {
+  readonly bucket: Bucket;
+  readonly #objects = new Map<string, StoredObject>();
+  #lastModified = Date.UTC(2026, 0, 1);
+
+  constructor(bucket: Bucket) {
+    this.bucket = bucket;
+  }
+
+  /** Puts an object there with exactly this state, whatever its body. */
+  plant(key: string, overrides: Partial<ObjectState> = {}, body: string = key): ObjectState {
+    const bytes = Buffer.from(body);
+    const attributes = overrides.attributes ?? NO_ATTRIBUTES;
+    const state: ObjectState = {
+      key,
+      etag: createHash("md5").update(bytes).digest("hex"),
+      sizeBytes: bytes.length,
+      lastModified: this.#lastModified,
+      attributes,
+      tagCount: Object.keys(attributes.tags ?? {}).length,
+      etagMayBeMd5: true,
+      ...overrides,
+    };
+    this.#objects.set(key, { state, body: bytes });
+    return state;
+  }
+
+  keys(): readonly string[] {
+    return [...this.#objects.keys()].sort(compareKeys);
+  }
+
+  async list(options: ListOptions = {}): Promise<ListPage> {
+    const after = options.continuationToken ?? options.startAfter;
+    const matching = this.keys().filter(
+      (key) => key.startsWith(options.prefix ?? "") && (after === undefined || compareKeys(key, after) > 0),
+    );
+    const keys = matching.slice(0, options.maxKeys ?? 1000);
+    const objects = keys.map((key): ListedObject => {
+      const { etag, sizeBytes, lastModified, storageClass } = this.#found(key).state;
+      return { key, etag, sizeBytes, lastModified, storageClass };
+    });
+    return { objects, nextContinuationToken: keys.length < matching.length ? keys.at(-1) : undefined };
+  }
+
+  async head(key: string, options: HeadOptions = {}): Promise<ObjectState | undefined> {
+    const state = this.#objects.get(key)?.state;
+    if (state === undefined) return undefined;
+    const { tags: _, ...attributes } = state.attributes;
+    return { ...state, attributes, checksums: options.checksums === true ? state.checksums : undefined };
+  }
+
+  async get(key: string): Promise<{ readonly state: ObjectState; readonly body: Uint8Array } | undefined> {
+    return this.#objects.get(key);
+  }
+
+  async read(key: string, { start, endExclusive }: ByteRange): Promise<Uint8Array> {
+    return this.#found(key).body.subarray(start, endExclusive);
+  }
+
+  async tags(key: string): Promise<Readonly<Record<string, string>>> {
+    return this.#found(key).state.attributes.tags ?? {};
+  }
+
+  async put(key: string, body: Uint8Array, options: PutOptions = {}): Promise<WriteResult> {
+    const current = this.#objects.get(key)?.state;
+    const refused =
+      (options.ifNoneMatch !== undefined && current !== undefined) || (options.ifMatch !== undefined && options.ifMatch !== current?.etag);
+    if (refused) throw new ReplicationError("PreconditionFailed", `${key}: a condition did not hold`);
+    this.#lastModified += 1000;
+    return { etag: this.plant(key, { attributes: options.attributes ?? NO_ATTRIBUTES }, Buffer.from(body).toString()).etag };
+  }
+
+  async delete(key: string): Promise<void> {
+    this.#objects.delete(key);
+  }
+
+  async describe(): Promise<BucketDescription> {
+    return { versioning: "Unversioned", objectLock: false, website: false };
+  }
+
+  #found(key: string): StoredObject {
+    const found = this.#objects.get(key);
+    if (found === undefined) throw new ReplicationError("NoSuchKey", `${this.bucket.name}/${key}: no such key`);
+    return found;
+  }
+}

@@ -1,0 +1,4 @@
+import type { Meter } from "../ports/meter.ts";
+
+/** Counts nothing. */
+export const silentMeter: Meter = { request() {}, completed() {}, failed() {}, storeUp() {}, verified() {} };

@@ -1,0 +1,45 @@
+import { after, before } from "node:test";
+import { describeTransfer } from "../../src/testing/transfer-contract.ts";
+import { startMinio } from "../support/minio.ts";
+import type { RealServer } from "../support/server.ts";
+import { openTransfer } from "../support/transfer-harness.ts";
+import { startVersitygw } from "../support/versitygw.ts";
+
+const MIB = 1024 ** 2;
+let minio: RealServer;
+let versitygw: RealServer;
+
+before(async () => {
+  [minio, versitygw] = await Promise.all([startMinio(), startVersitygw()]);
+});
+after(() => Promise.all([minio[Symbol.asyncDispose](), versitygw[Symbol.asyncDispose]()]));
+
+const given = "a storage class is given where one is asked for";
+const kept = "a storage class that is kept stays what it is";
+const refused = "a storage class that a destination refuses is left out with a note, for every object at once";
+const NO_CLASSES = "MinIO has none of S3's classes";
+const IGNORED = "the gateway accepts any class and keeps none";
+
+describeTransfer({
+  name: "S3 from MinIO to versitygw",
+  exempt: {
+    [`${given}, within a store`]: NO_CLASSES,
+    [`${given}, across stores`]: IGNORED,
+    [`${kept}, within a store`]: NO_CLASSES,
+    [`${kept}, across stores`]: NO_CLASSES,
+    [`${refused}, across stores`]: IGNORED,
+  },
+  open: () => openTransfer({ source: minio, destination: versitygw, limits: { relayFromBytes: MIB }, partBytes: 5 * MIB }),
+});
+
+describeTransfer({
+  name: "S3 from versitygw to MinIO",
+  exempt: {
+    [`${given}, within a store`]: IGNORED,
+    [`${given}, across stores`]: NO_CLASSES,
+    [`${kept}, within a store`]: IGNORED,
+    [`${kept}, across stores`]: IGNORED,
+    [`${refused}, within a store`]: IGNORED,
+  },
+  open: () => openTransfer({ source: versitygw, destination: minio, limits: { relayFromBytes: MIB }, partBytes: 5 * MIB }),
+});

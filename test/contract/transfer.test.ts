@@ -1,0 +1,23 @@
+import { after, before } from "node:test";
+import { type RunningEmbeddedS3, startEmbeddedS3 } from "../../src/embedded-s3/server.ts";
+import { describeTransfer } from "../../src/testing/transfer-contract.ts";
+import { openTransfer } from "../support/transfer-harness.ts";
+
+const KIB = 1024;
+const credentials = { accessKeyId: "AKIDEXAMPLE", secretAccessKey: "secret/with+odd=characters" };
+let servers: readonly RunningEmbeddedS3[] = [];
+
+before(async () => {
+  servers = await Promise.all([1, 2].map(() => startEmbeddedS3({ credentials, limits: { minPartBytes: 16 * KIB } })));
+});
+after(() => Promise.all(servers.map((server) => server.close())));
+
+describeTransfer({
+  name: "S3 over two embedded servers",
+  exempt: {},
+  open: () => {
+    const [source, destination] = servers.map(({ endpoint }) => ({ endpoint, region: "us-east-1", credentials }));
+    if (source === undefined || destination === undefined) throw new Error("the servers have not been started");
+    return openTransfer({ source, destination, limits: { relayFromBytes: 128 * KIB }, partBytes: 16 * KIB });
+  },
+});

@@ -1,0 +1,80 @@
+import { randomBytes } from "node:crypto";
+import * as sdk from "@aws-sdk/client-s3";
+import type { TransferLimits } from "../../src/adapters/object-store/s3/transfer.ts";
+import type { Bucket } from "../../src/domain/bucket.ts";
+import type { PartsToPut, TransferHarness } from "../../src/testing/transfer-contract.ts";
+import { type AdaptedStore, adapt, bucketIn, transferOver } from "./s3-adapter.ts";
+import { connect, type SdkClient } from "./sdk.ts";
+import type { S3Endpoint } from "./server.ts";
+
+export interface TransferServers {
+  readonly source: S3Endpoint;
+  readonly destination: S3Endpoint;
+  readonly limits: Partial<TransferLimits> & { readonly relayFromBytes: number };
+  readonly partBytes: number;
+}
+
+/** The S3 transfer over new buckets of two servers. */
+export async function openTransfer({ source, destination, limits, partBytes }: TransferServers): Promise<TransferHarness> {
+  const id = randomBytes(6).toString("hex");
+  const stores: Readonly<Record<string, AdaptedStore>> = {
+    source: adapt("source", source),
+    destination: adapt("destination", destination),
+  };
+  const clients: Readonly<Record<string, SdkClient>> = { source: connect(source), destination: connect(destination) };
+  const bucket = async (store: string, name: string, exists = true): Promise<Bucket> => {
+    const found = bucketIn(stores[store] as AdaptedStore, `${name}-${id}`);
+    if (exists) await clients[store]?.createBucket(found.bucket);
+    return found;
+  };
+  const { transfer, storeOf, close } = transferOver(Object.values(stores), limits);
+  const clientOf = ({ store }: Bucket) => (clients[store] as SdkClient).s3;
+  return {
+    transfer,
+    storeOf,
+    source: await bucket("source", "source"),
+    near: await bucket("source", "near"),
+    far: await bucket("destination", "far"),
+    farther: await bucket("destination", "farther"),
+    missing: await bucket("destination", "missing", false),
+    largeBytes: limits.relayFromBytes,
+    partBytes,
+    putParts: (at, key, upload) => putParts(clientOf(at), { Bucket: at.bucket, Key: key }, upload),
+    takeRequests: ({ store }) => (stores[store]?.requests.splice(0) ?? []).sort(),
+    openUploads: async (at) => (await clientOf(at).send(new sdk.ListMultipartUploadsCommand({ Bucket: at.bucket }))).Uploads?.length ?? 0,
+    async close() {
+      for (const client of Object.values(clients)) client[Symbol.dispose]();
+      await close();
+    },
+  };
+}
+
+async function putParts(
+  s3: sdk.S3Client,
+  at: { readonly Bucket: string; readonly Key: string },
+  { parts, attributes }: PartsToPut,
+): Promise<string> {
+  const { systemHeaders, metadata, tags = {} } = attributes;
+  const { UploadId } = await s3.send(
+    new sdk.CreateMultipartUploadCommand({
+      ...at,
+      CacheControl: systemHeaders["cache-control"],
+      ContentType: systemHeaders["content-type"],
+      // As S3 itself would tell them: the client sends no other than ASCII.
+      Metadata: Object.fromEntries(Object.entries(metadata).map(([name, value]) => [name, encodedWord(value)])),
+      Tagging: new URLSearchParams(tags).toString(),
+      ChecksumAlgorithm: undefined,
+    }),
+  );
+  const Parts: sdk.CompletedPart[] = [];
+  for (const { number, body } of parts) {
+    const { ETag } = await s3.send(new sdk.UploadPartCommand({ ...at, UploadId, PartNumber: number, Body: body }));
+    Parts.push({ PartNumber: number, ETag });
+  }
+  const { ETag } = await s3.send(new sdk.CompleteMultipartUploadCommand({ ...at, UploadId, MultipartUpload: { Parts } }));
+  return (ETag ?? "").replaceAll('"', "");
+}
+
+function encodedWord(value: string): string {
+  return `=?UTF-8?B?${Buffer.from(value).toString("base64")}?=`;
+}
