@@ -61,6 +61,9 @@ export interface Hint {
   readonly storageClass?: string | undefined;
 }
 
+/** Keys that replicast keeps for itself (probes, the sentinel): no rule is about them. */
+export const RESERVED_PREFIX = ".replicast/";
+
 /** Is true for ETags of the form `<hex>-<parts>`, which multipart uploads leave. */
 export function isMultipartEtag(etag: string): boolean {
   return etag.includes("-");

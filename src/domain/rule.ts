@@ -1,4 +1,6 @@
 import type { Bucket } from "./bucket.ts";
+import type { ConflictPolicy } from "./decision.ts";
+import { RESERVED_PREFIX } from "./object.ts";
 
 /** Which objects of the source a rule is about. What is absent does not restrict. */
 export interface Filter {
@@ -14,6 +16,16 @@ export interface Filter {
 export interface Preserve {
   readonly tags: boolean;
   readonly storageClass: boolean;
+  readonly acl: boolean;
+  readonly objectLock: boolean;
+  /** The same kind of encryption as the source's; keys come from the destination's {@link Encryption}. */
+  readonly encryption: boolean;
+}
+
+/** Asked of a destination for every replica. `keyId` of KMS: absent for the store's own key. */
+export interface Encryption {
+  readonly type: "AES256" | "aws:kms";
+  readonly keyId?: string | undefined;
 }
 
 export interface Destination {
@@ -26,9 +38,17 @@ export interface Destination {
   readonly prefix: string;
   /** Given to every replica, whatever the source has. */
   readonly storageClass?: string | undefined;
+  readonly encryption?: Encryption | undefined;
   readonly existingObjects: boolean;
 }
 
+/** `markers`: delete markers become delete markers; `propagate`: every delete of a current object. */
+export type DeleteMode = "none" | "markers" | "propagate";
+
+/**
+ * One direction of replication: a source and its destinations. A mesh is one such rule for every member, all with the mesh's id, told apart
+ * by their source.
+ */
 export interface Rule {
   readonly id: string;
   readonly source: Bucket;
@@ -36,11 +56,35 @@ export interface Rule {
   readonly filter: Filter;
   readonly preserve: Preserve;
   readonly enabled: boolean;
+  /** Canonical ids of all members in the order of the config; absent where the rule is one-way. */
+  readonly mesh?: readonly string[] | undefined;
+  readonly conflict: ConflictPolicy;
+  readonly deletes: DeleteMode;
+  /** Whether deletes that a lifecycle made are deletes; otherwise they stay the source's own affair. */
+  readonly expirations: boolean;
+  readonly versions: "current" | "all";
+  /** Carries on what reached the source by another rule. */
+  readonly transit: boolean;
+  /** Which replicas carry the metadata entry that tells their origin. */
+  readonly stamp: "interior" | "always" | "never";
+  /** Deletes are made although nothing can keep them from hitting another client's write. */
+  readonly unsafeDeletes: boolean;
 }
+
+/** What a rule is that asks for nothing but copies of current objects. */
+export const PLAIN_COPY = {
+  conflict: "newest",
+  deletes: "none",
+  expirations: false,
+  versions: "current",
+  transit: false,
+  stamp: "interior",
+  unsafeDeletes: false,
+} as const satisfies Partial<Rule>;
 
 /** Is true where the key alone lets the object into the rule. */
 export function keyMatches(filter: Filter, key: string): boolean {
-  return key.startsWith(filter.prefix ?? "") && key.endsWith(filter.suffix ?? "");
+  return key.startsWith(filter.prefix ?? "") && key.endsWith(filter.suffix ?? "") && !key.startsWith(RESERVED_PREFIX);
 }
 
 export function sizeMatches(filter: Filter, sizeBytes: number): boolean {

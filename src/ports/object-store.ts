@@ -41,6 +41,54 @@ export interface PutOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+export interface DeleteOptions extends ReadOptions {
+  /** Removes only an object with this ETag, where the store honours conditions on deletes ({@link Capabilities.conditionalDelete}). */
+  readonly ifMatch?: string | undefined;
+}
+
+export interface DeleteResult {
+  /** The marker that was made, or the version that was removed. */
+  readonly versionId?: string | undefined;
+  readonly deleteMarker: boolean;
+}
+
+/** What is current under a key. */
+export type Observation =
+  | { readonly kind: "object"; readonly state: ObjectState }
+  /** `versionId` and `lastModified` where the store tells them. */
+  | { readonly kind: "marker"; readonly versionId?: string | undefined; readonly lastModified?: number | undefined }
+  | { readonly kind: "absent" };
+
+/** One version in the history of a key. */
+export interface ListedVersion extends ListedObject {
+  readonly versionId: string;
+  readonly isLatest: boolean;
+  readonly isDeleteMarker: boolean;
+}
+
+export interface ListVersionsOptions {
+  readonly prefix?: string | undefined;
+  readonly keyMarker?: string | undefined;
+  readonly versionIdMarker?: string | undefined;
+  readonly maxKeys?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface VersionPage {
+  /** By key, and of one key the newest first. */
+  readonly versions: readonly ListedVersion[];
+  readonly next?: { readonly keyMarker: string; readonly versionIdMarker?: string | undefined } | undefined;
+}
+
+/** What a store was seen to honour; probed by use, never assumed from its name. */
+export interface Capabilities {
+  readonly conditionalPut: boolean;
+  /** Of the destination: `If-Match` and `If-None-Match` on CopyObject. */
+  readonly conditionalCopy: boolean;
+  readonly conditionalComplete: boolean;
+  readonly conditionalDelete: boolean;
+}
+
 export interface WriteResult {
   readonly etag: string;
   readonly versionId?: string | undefined;
@@ -98,8 +146,30 @@ export interface ObjectStore {
    */
   put(key: string, body: Uint8Array, options?: PutOptions): Promise<WriteResult>;
 
-  /** Removes the current object, or exactly the version named. Removing what is absent succeeds. */
-  delete(key: string, options?: ReadOptions): Promise<void>;
+  /**
+   * Removes the current object (which on a versioned bucket makes a delete marker), or exactly the version named. Removing what is absent
+   * succeeds.
+   * @throws `PreconditionFailed` where the object is another one and the store honours conditions
+   */
+  delete(key: string, options?: DeleteOptions): Promise<DeleteResult>;
+
+  /**
+   * Returns what is current under the key, telling a delete marker from nothing at all.
+   * @throws as {@link head}: a 403 is never "absent", and an absence is only believed of a bucket that can be listed
+   */
+  observe(key: string, options?: HeadOptions): Promise<Observation>;
+
+  /** Returns one page of all versions and delete markers. @throws `NotImplemented` where the store knows no versions */
+  listVersions(options?: ListVersionsOptions): Promise<VersionPage>;
+
+  /** Replaces all tags of an object. Neither its bytes nor its ETag change. @throws `NoSuchKey` */
+  putTags(key: string, tags: Readonly<Record<string, string>>, options?: ReadOptions): Promise<void>;
+
+  /**
+   * Returns what the bucket honours, found out once by writing and removing a key under {@link RESERVED_PREFIX}.
+   * @throws `AccessDenied`, `StoreUnreachable`
+   */
+  capabilities(signal?: AbortSignal): Promise<Capabilities>;
 
   /**
    * Returns what the bucket is: versioning, object lock, website.

@@ -1,3 +1,6 @@
+import type { Conflict } from "../domain/conflict.ts";
+import type { GateState } from "../domain/delete-gate.ts";
+import type { Holding, Intent } from "../domain/holding.ts";
 import type { Hint } from "../domain/object.ts";
 import type { LedgerEntry, Status } from "../domain/status.ts";
 
@@ -13,6 +16,20 @@ export interface Route {
   readonly destination: string;
 }
 
+/** What made a task wanted; of wishes that coalesce, all. */
+export interface Changes {
+  /** A delete of the key was announced. */
+  readonly deleted?: boolean | undefined;
+  /** The delete was a lifecycle's. */
+  readonly expired?: boolean | undefined;
+  /** Tags or ACL were announced to have changed. */
+  readonly attributes?: boolean | undefined;
+  /** An object was announced or listed: also true where nothing else is known. */
+  readonly written?: boolean | undefined;
+  /** A person let a held delete pass. */
+  readonly approved?: boolean | undefined;
+}
+
 /** A wish that a destination should hold what the source holds under this key. */
 export interface Want {
   readonly route: Route;
@@ -21,6 +38,10 @@ export interface Want {
   /** When the change happened, in milliseconds since the epoch; null for what a listing found. */
   readonly eventTime: number | null;
   readonly hint?: Hint | undefined;
+  /** @defaultValue written */
+  readonly changes?: Changes | undefined;
+  /** Not before this; milliseconds since the epoch. A key that waits already is not postponed by it. */
+  readonly notBefore?: number | undefined;
 }
 
 /** A task that this process may work on until its lease ends. */
@@ -49,6 +70,14 @@ export interface Outcome {
   /** Without a `replica` the row keeps the one it has. */
   readonly entry: LedgerEntry;
   readonly retryAt?: number | undefined;
+  /** Stored in the same transaction, each only where its revision is still the one it was made from. */
+  readonly holdings?: readonly Holding[] | undefined;
+  /** Id of the intent that is closed by it. */
+  readonly closes?: string | undefined;
+  /** Rows of single versions that a replay of history leaves beside the entry. */
+  readonly versions?: readonly LedgerEntry[] | undefined;
+  /** Durable together with the outcome: what has to be looked at because of it. */
+  readonly wants?: readonly Want[] | undefined;
 }
 
 export interface PendingSummary {
@@ -76,7 +105,7 @@ export interface TaskStore {
   claim(options: ClaimOptions): Promise<readonly LeasedTask[]>;
 
   /**
-   * Records outcomes: ledger row and task row change in one transaction. A task wanted again since its claim stays and is due at once.
+   * Records outcomes: ledger row, task row and holdings change in one transaction. A task wanted again since its claim stays and is due at once.
    * Returns, for each, whether its lease still held; where it did not nothing was recorded.
    */
   record(outcomes: readonly Outcome[]): Promise<readonly boolean[]>;
@@ -134,6 +163,57 @@ export interface Ledger {
   summaries(now: number): Promise<readonly RouteSummary[]>;
 }
 
+/** What is known of a key at an interior bucket. */
+export interface Known {
+  readonly holding: Holding | undefined;
+  /** Writes announced and not closed, the expired ones too: one of them may still land. */
+  readonly intents: readonly Intent[];
+}
+
+/** What interior buckets hold, and what is being written there. */
+export interface Holdings {
+  known(bucket: string, key: string): Promise<Known>;
+
+  /**
+   * Stores holdings that were read at their buckets, all or none: none where one was changed since (its revision is another). `closes` are
+   * intents whose write was found, or found not to have happened.
+   */
+  observe(holdings: readonly Holding[], closes?: readonly string[]): Promise<boolean>;
+
+  /**
+   * Makes an intent durable, which excludes every other on its key until it is closed or has expired. False: another is open, or the
+   * holding is not of this revision any more; nothing was stored.
+   */
+  announce(intent: Intent, revision: number, now: number): Promise<boolean>;
+
+  /** Closes an intent whose write did not happen. */
+  withdraw(id: string): Promise<void>;
+
+  /** Forgets a holding: nothing is known of the key any more. False as for {@link observe}. */
+  forget(bucket: string, key: string, revision: number): Promise<boolean>;
+}
+
+export interface ConflictFilter {
+  readonly rule?: string | undefined;
+  readonly open?: boolean | undefined;
+  readonly limit: number;
+  readonly nextToken?: string | undefined;
+}
+
+/** What a person may have to decide. */
+export interface Safeguards {
+  gate(route: Route): Promise<GateState>;
+  saveGate(route: Route, gate: GateState): Promise<void>;
+  gates(): Promise<readonly { readonly route: Route; readonly gate: GateState }[]>;
+  /** Adds a conflict, or replaces the one with its id. */
+  saveConflict(conflict: Conflict): Promise<void>;
+  conflict(id: string): Promise<Conflict | undefined>;
+  /** Newest first. */
+  conflicts(filter: ConflictFilter): Promise<{ readonly conflicts: readonly Conflict[]; readonly nextToken: string | null }>;
+  setPaused(rule: string, paused: boolean): Promise<void>;
+  pausedRules(): Promise<readonly string[]>;
+}
+
 export interface IntakeCounts {
   readonly store: string;
   readonly received: number;
@@ -165,11 +245,13 @@ export interface Journal {
   ruleSince(rule: string, now: number): Promise<number>;
 }
 
-/** One open state: the three faces of the same durable store. */
+/** One open state: the faces of the same durable store. */
 export interface State {
   readonly tasks: TaskStore;
   readonly ledger: Ledger;
   readonly journal: Journal;
+  readonly holdings: Holdings;
+  readonly safeguards: Safeguards;
   /** Waits for what is being written and lets go of the file. Safe to call twice. */
   close(): Promise<void>;
 }

@@ -1,7 +1,7 @@
 import type { Bucket } from "../domain/bucket.ts";
 import type { ReplicationError } from "../domain/error.ts";
 import type { Hint, ObjectAttributes, ObjectState } from "../domain/object.ts";
-import type { Preserve } from "../domain/rule.ts";
+import type { Encryption, Preserve } from "../domain/rule.ts";
 import type { Proof } from "../domain/status.ts";
 
 export interface TransferDestination {
@@ -9,12 +9,20 @@ export interface TransferDestination {
   readonly key: string;
   /** Given to the replica whatever the source has. */
   readonly storageClass?: string | undefined;
+  /** Given to the replica whatever the source has. */
+  readonly encryption?: Encryption | undefined;
   readonly preserve: Preserve;
+  /** Writes only where the destination still holds this: an ETag, or nothing (null). Absent: whatever it holds. */
+  readonly ifHolds?: string | null | undefined;
+  /** Metadata entry `replicast` of the replica: this text, or none (null) whatever the source has. Absent: as the source has it. */
+  readonly stamp?: string | null | undefined;
 }
 
 export interface TransferRequest {
   readonly source: Bucket;
   readonly key: string;
+  /** Copies this version instead of the current object. */
+  readonly versionId?: string | undefined;
   /** What is believed about the source. Its ETag pins the read; where the source has moved on the outcome is `changed`. */
   readonly hint?: Hint | undefined;
   readonly destinations: readonly TransferDestination[];
@@ -42,6 +50,8 @@ export type TransferOutcome =
       readonly notes: readonly string[];
     }
   | { readonly kind: "not-accepted" }
+  /** The destination does not hold what {@link TransferDestination.ifHolds} says. Nothing was written; read again, decide again. */
+  | { readonly kind: "moved-on" }
   | { readonly kind: "failed"; readonly error: ReplicationError };
 
 export type TransferResult =

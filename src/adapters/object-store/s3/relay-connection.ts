@@ -39,6 +39,7 @@ export class Connection {
   #onReady: (() => void) | undefined;
   #gone = false;
   #uses = 0;
+  #writeError: Error | undefined;
 
   constructor(target: DialTarget, onGone: (connection: Connection) => void) {
     this.key = target.key;
@@ -49,6 +50,9 @@ export class Connection {
       callback: (lengthBytes: number, buffer: Uint8Array) => this.#arrived(lengthBytes, buffer),
     };
     this.#socket = dial(target, onread);
+    outliveWriteErrors(this.#socket, (error) => {
+      this.#writeError ??= error;
+    });
     this.#socket.once(target.origin.tls === undefined ? "connect" : "secureConnect", () => this.#becomeReady());
     this.#socket.on("error", (error) => this.#end(error));
     this.#socket.on("end", () => this.#end(undefined));
@@ -58,6 +62,11 @@ export class Connection {
   /** Is true if the connection has served a request before the present one. */
   get reused(): boolean {
     return this.#uses > 1;
+  }
+
+  /** Is true once a write has failed: nothing more is sent, and what the peer said before it hung up still arrives. */
+  get isDeaf(): boolean {
+    return this.#writeError !== undefined;
   }
 
   get gone(): boolean {
@@ -84,7 +93,7 @@ export class Connection {
     else this.#onReady = callback;
   }
 
-  /** `onFlushed` is called when the bytes are no longer needed, and not after the connection has ended. */
+  /** `onFlushed` is called when the bytes are no longer needed: not where the write fails, and not after the connection has ended. */
   write(bytes: Buffer, onFlushed: () => void): void {
     this.#socket.write(bytes, (error) => {
       if (error === null || error === undefined) onFlushed();
@@ -134,12 +143,29 @@ export class Connection {
     reader?.ended(this.#explain(cause));
   }
 
-  #explain(cause: Error | undefined): ReplicationError {
-    if (cause instanceof ReplicationError) return cause;
+  #explain(ending: Error | undefined): ReplicationError {
+    if (ending instanceof ReplicationError) return ending;
+    const cause = this.#writeError ?? ending;
     const phase = this.#ready ? "the connection" : "connecting";
     const reason = cause === undefined ? "ended too early" : `failed: ${cause.message}`;
     return new ReplicationError("StoreUnreachable", `${this.name}: ${phase} ${reason}`, { cause });
   }
+}
+
+/**
+ * Keeps a socket readable after a write has failed; its end is then found by reading.
+ *
+ * A server that refuses a body answers and closes, and what was on its way to it resets the connection. The answer waits in the kernel by then,
+ * but a failed write would make the stream destroy itself before it is read. A write that is never called back cannot.
+ */
+function outliveWriteErrors(socket: Socket, onError: (error: Error) => void): void {
+  const write = socket._write;
+  socket._write = (chunk, encoding, callback) => {
+    write.call(socket, chunk, encoding, (error) => {
+      if (error === null || error === undefined || socket.destroyed) callback(error);
+      else onError(error);
+    });
+  };
 }
 
 interface OnRead {

@@ -105,7 +105,7 @@ export class Lane implements ConnectionReader {
   }
 
   ended(error: ReplicationError): void {
-    const early = this.#handedBytes < this.#host.window.lengthBytes && (this.#head.parsed?.head.statusCode ?? 0) >= 300;
+    const early = this.#flushedBytes < this.#host.window.lengthBytes && (this.#head.parsed?.head.statusCode ?? 0) >= 300;
     if (this.#body?.end() === true || early) this.#answered();
     else this.#failWith(error);
   }
@@ -126,7 +126,8 @@ export class Lane implements ConnectionReader {
     if (parsed === undefined || this.#body === undefined) return;
     const answer = { head: parsed.head, body: this.#body.body };
     const isSent = !this.#writing && this.#handedBytes === this.#host.window.lengthBytes;
-    this.#settle({ kind: "answered", answer, sentBytes: this.#handedBytes }, isSent && this.#body.reusable);
+    const sentBytes = this.#connection.isDeaf ? this.#flushedBytes : this.#handedBytes;
+    this.#settle({ kind: "answered", answer, sentBytes }, isSent && this.#body.reusable);
   }
 
   #flushed(): void {

@@ -1,0 +1,83 @@
+import { compareHistories } from "./history.ts";
+import { type Content, compareForNewest, compareForPriority, type HeldObject, isSameContent } from "./holding.ts";
+
+/** One side of a decision. `absent`: nothing is there and nothing tells that it was deleted. */
+export type Side =
+  | { readonly kind: "object"; readonly object: HeldObject; readonly content: Content }
+  | { readonly kind: "deleted"; readonly content: Content }
+  | { readonly kind: "absent" };
+
+export type ConflictPolicy = "newest" | "priority" | "hold";
+
+export interface DecisionInput {
+  readonly source: Side;
+  readonly destination: Side;
+  readonly sourceBucket: string;
+  readonly policy: ConflictPolicy;
+  /** Canonical ids of the members in the order of the config's list: both buckets, where the rule is no mesh. */
+  readonly members: readonly string[];
+  /** Is false where a side's history was made up because nothing is known of it: then a difference is nobody's fault, and held. */
+  readonly known: boolean;
+}
+
+export type Decision =
+  | { readonly do: "nothing"; readonly because: "equal" | "nothing-there" | "destination-newer" }
+  /** Both hold the same bytes by different ways: note it, move nothing. */
+  | { readonly do: "adopt" }
+  | { readonly do: "copy" | "delete"; readonly conflict: boolean }
+  /** Same bytes, other tags. */
+  | { readonly do: "retag" }
+  /** The other direction's work: what is there came later, or won. */
+  | { readonly do: "yield"; readonly conflict: boolean }
+  | { readonly do: "hold" };
+
+/**
+ * The three-way merge: what to do to the destination, given what both sides hold and what they descend from (invariants 2, 5, 11). Where one
+ * side descends from the other no clock is asked. Pure.
+ */
+export function decide(input: DecisionInput): Decision {
+  const { source, destination } = input;
+  if (source.kind === "absent") return { do: "nothing", because: destination.kind === "absent" ? "nothing-there" : "destination-newer" };
+  if (destination.kind === "absent") return source.kind === "object" ? { do: "copy", conflict: false } : { do: "nothing", because: "equal" };
+  if (source.kind === "deleted" && destination.kind === "deleted") return { do: "adopt" };
+  const order = compareHistories(source.content.history, destination.content.history);
+  if (source.kind === "object" && destination.kind === "object") {
+    const same = haveSameBytes(source.object, destination.object) || isSameContent(source.content, destination.content);
+    if (same) return sameBytes(source.object, destination.object, order);
+  }
+  if (order === "newer") return apply(source, false);
+  if (order === "older") return { do: "yield", conflict: false };
+  return order === "equal" ? tied(input, source, destination) : contested(input, source, destination);
+}
+
+type Known = Exclude<Side, { kind: "absent" }>;
+
+function apply(source: Known, conflict: boolean): Decision {
+  return { do: source.kind === "object" ? "copy" : "delete", conflict };
+}
+
+function haveSameBytes(a: HeldObject, b: HeldObject): boolean {
+  return a.etag === b.etag && a.sizeBytes === b.sizeBytes;
+}
+
+function sameBytes(source: HeldObject, destination: HeldObject, order: ReturnType<typeof compareHistories>): Decision {
+  const differ = source.tagsHash !== null && destination.tagsHash !== null && source.tagsHash !== destination.tagsHash;
+  if (!differ) return order === "equal" ? { do: "nothing", because: "equal" } : { do: "adopt" };
+  return order === "older" ? { do: "yield", conflict: false } : { do: "retag" };
+}
+
+/** Equal histories of unequal contents: two writes of one second at one bucket, told apart by what is at its origin. */
+function tied(input: DecisionInput, source: Known, destination: Known): Decision {
+  const fromHere = source.content.origin === input.sourceBucket;
+  const alsoFromHere = destination.content.origin === input.sourceBucket;
+  if (fromHere && alsoFromHere) return apply(source, false);
+  return contested(input, source, destination);
+}
+
+function contested(input: DecisionInput, source: Known, destination: Known): Decision {
+  if (!input.known || input.policy === "hold") return { do: "hold" };
+  const byRank = input.policy === "priority" ? compareForPriority(source.content, destination.content, input.members) : 0;
+  const rank = byRank || compareForNewest(source.content, destination.content, input.members);
+  if (rank === 0) return { do: "hold" };
+  return rank > 0 ? apply(source, true) : { do: "yield", conflict: true };
+}

@@ -1,0 +1,88 @@
+import { compareKeys } from "./object.ts";
+import { type History, mergeHistories, writtenAt } from "./history.ts";
+
+/** What a client once wrote or deleted under a key, wherever its replicas are. */
+export interface Content {
+  /** Canonical id of the bucket that a client wrote it at. */
+  readonly origin: string;
+  /** Its LastModified there, in whole seconds as milliseconds since the epoch; of a delete, when it happened. */
+  readonly originTime: number;
+  /** Its ETag there; null for a delete. */
+  readonly originEtag: string | null;
+  readonly history: History;
+}
+
+/** The current object of a key as far as it tells one state from another. */
+export interface HeldObject {
+  readonly etag: string;
+  /** Null where the bucket is not versioned. */
+  readonly versionId: string | null;
+  readonly sizeBytes: number;
+  /** Milliseconds since the epoch; null where it was written and not seen since. */
+  readonly lastModified: number | null;
+  /** Digest of the tags; null where they were not read. */
+  readonly tagsHash: string | null;
+}
+
+/** What replicast last knew an interior bucket to hold under a key. */
+export interface Holding {
+  /** Canonical id of the bucket. */
+  readonly bucket: string;
+  readonly key: string;
+  /** Null: deleted, and known to be. */
+  readonly object: HeldObject | null;
+  readonly content: Content;
+  /** Raised by every change; 0 for a holding that was never stored. */
+  readonly revision: number;
+}
+
+/** A durable note, made before a write to an interior bucket, of what is about to be written there. Excludes other writers of the key. */
+export interface Intent {
+  readonly id: string;
+  readonly bucket: string;
+  readonly key: string;
+  /** Of what is about to be there; null for a delete. `etag` null: cannot be foretold. */
+  readonly expected: { readonly etag: string | null; readonly sizeBytes: number } | null;
+  readonly content: Content;
+  /** Milliseconds since the epoch. After it nobody waits for the write any more; it may still land. */
+  readonly expiresAt: number;
+}
+
+/** Whether an object read at a bucket is the one that is held: the same version, or the same bytes not written since. */
+export function isSameObject(held: HeldObject, read: HeldObject): boolean {
+  if (held.etag !== read.etag || held.sizeBytes !== read.sizeBytes) return false;
+  if (held.versionId !== null && read.versionId !== null) return held.versionId === read.versionId;
+  return held.lastModified === null || read.lastModified === null || held.lastModified === read.lastModified;
+}
+
+/** Whether two contents are one: written once, whatever became of its ETag at other buckets. */
+export function isSameContent(a: Content, b: Content): boolean {
+  return a.origin === b.origin && a.originEtag === b.originEtag && a.originTime === b.originTime;
+}
+
+/**
+ * The order that decides between contents which know nothing of each other: LastModified at the origin in whole seconds, a write before a
+ * delete, then ETag, then the place in the list of members; the same on every machine (invariant 11). Positive: `a` wins.
+ */
+export function compareForNewest(a: Content, b: Content, members: readonly string[]): number {
+  const seconds = Math.floor(a.originTime / 1000) - Math.floor(b.originTime / 1000);
+  if (seconds !== 0) return seconds;
+  if ((a.originEtag === null) !== (b.originEtag === null)) return a.originEtag === null ? -1 : 1;
+  return compareKeys(a.originEtag ?? "", b.originEtag ?? "") || compareForPriority(a, b, members);
+}
+
+/** The content of the member that stands first in the list wins; of two from one member none. Positive: `a` wins. */
+export function compareForPriority(a: Content, b: Content, members: readonly string[]): number {
+  return place(members, b.origin) - place(members, a.origin);
+}
+
+function place(members: readonly string[], bucket: string): number {
+  const index = members.indexOf(bucket);
+  return index === -1 ? members.length : index;
+}
+
+/** The holding that a person, or a policy, chose over another: its content from now on descends from both. */
+export function prevailing(chosen: Holding, over: Content): Holding {
+  const { content } = chosen;
+  return { ...chosen, content: { ...content, history: writtenAt(chosen.bucket, 0, mergeHistories(content.history, over.history)) } };
+}
