@@ -26,6 +26,10 @@ const DESCRIPTIONS: Readonly<Record<ErrorCode, Description>> = {
     meaning: "The destination received other bytes than were announced and stored nothing.",
     hint: "It is tried again. If it stays, look for a proxy or a disk that changes bytes.",
   },
+  BeingWritten: {
+    meaning: "A write to the same key of an interior bucket was announced and its end is not known yet, usually after a crash.",
+    hint: "Nothing to do: it is tried again as soon as that write can no longer be on its way.",
+  },
   BucketChanged: {
     meaning: "A bucket is not the one it was before. Reserved: nothing in this version reports it.",
     hint: "Check whether the bucket was removed and made again.",

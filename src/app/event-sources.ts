@@ -1,4 +1,4 @@
-import type { Environment, ResolvedConfig, ResolvedStore } from "../config/resolved-config.ts";
+import { type Environment, type ResolvedConfig, type ResolvedStore, settingsOf } from "../config/resolved-config.ts";
 import type { EventSource } from "../ports/event-source.ts";
 import type { Logger } from "../ports/logger.ts";
 import { revealed } from "./credentials.ts";
@@ -39,9 +39,9 @@ interface Queue {
 function queuesOf(config: ResolvedConfig): ReadonlyMap<string, Queue> {
   const queues = new Map<string, Queue>();
   for (const rule of config.rules) {
-    const events = config.ruleSettings[rule.id]?.events;
+    const events = settingsOf(config, rule).events;
     const store = config.buckets[rule.source.id]?.store;
-    if (!rule.enabled || events?.type !== "sqs" || store === undefined) continue;
+    if (!rule.enabled || events.type !== "sqs" || store === undefined) continue;
     queues.set(`${store.alias} ${events.queueUrl}`, { store, queueUrl: events.queueUrl, region: events.region ?? store.region });
   }
   return queues;

@@ -2,7 +2,7 @@ import { resolveReference } from "../config/resolve-bucket.ts";
 import type { Environment, ResolvedBucket } from "../config/resolved-config.ts";
 import type { Bucket } from "../domain/bucket.ts";
 import { ReplicationError } from "../domain/error.ts";
-import type { Destination, Rule } from "../domain/rule.ts";
+import { type Destination, PLAIN_COPY, type Rule } from "../domain/rule.ts";
 
 /** Buckets named on a command line, seen as a rule of their own. */
 export interface OneShotRule {
@@ -38,11 +38,12 @@ export function oneShotRule(options: OneShotOptions): OneShotRule {
     }
   }
   const rule: Rule = {
+    ...PLAIN_COPY,
     id: "command-line",
     source: source.bucket,
     destinations: destinations.map(({ bucket, key = "" }) => toDestination(bucket, key)),
     filter: { prefix: source.key },
-    preserve: { tags: true, storageClass: true },
+    preserve: { tags: true, storageClass: true, acl: false, objectLock: true, encryption: true },
     enabled: true,
   };
   return { rule, buckets: [source, ...destinations] };

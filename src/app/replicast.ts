@@ -1,16 +1,19 @@
+import { randomUUID } from "node:crypto";
 import { parseMessage } from "../adapters/event-source/s3-notification.ts";
-import type { Environment, ResolvedConfig } from "../config/resolved-config.ts";
+import { type Environment, type ResolvedConfig, settingsOf } from "../config/resolved-config.ts";
 import { createHandler, type Handler } from "../control-plane/handler.ts";
 import { backfillRule } from "../data-plane/backfill.ts";
+import { CarefulWays } from "../data-plane/careful-ways.ts";
 import { EventIntake } from "../data-plane/event-intake.ts";
+import { OwnWrites } from "../data-plane/own-writes.ts";
 import { RuleIndex } from "../data-plane/rule-index.ts";
-import { SyncSchedule } from "../data-plane/sync-schedule.ts";
+import { type ScheduledRule, SyncSchedule } from "../data-plane/sync-schedule.ts";
 import { Worker } from "../data-plane/worker.ts";
 import type { Rule } from "../domain/rule.ts";
 import { aborted } from "../lib/aborted.ts";
 import type { EventSource } from "../ports/event-source.ts";
 import type { Logger } from "../ports/logger.ts";
-import type { State } from "../ports/state.ts";
+import type { Route, State } from "../ports/state.ts";
 import { openEventSources } from "./event-sources.ts";
 import { openState } from "./state.ts";
 import { openStores, type Stores } from "./stores.ts";
@@ -35,11 +38,15 @@ export class Replicast {
   readonly #options: ReplicastOptions;
   readonly #state: State;
   readonly #stores: Stores;
+  readonly #rules: RuleIndex;
+  readonly #careful: CarefulWays;
   readonly #worker: Worker;
   readonly #intake: EventIntake;
   readonly #schedule: SyncSchedule;
   readonly #sources: readonly EventSource[];
   readonly #telemetry: Telemetry;
+  readonly #listeners = new Set<(outcome: RecordedOutcome) => void>();
+  readonly #closing = new AbortController();
   #accepting = true;
 
   private constructor(
@@ -55,20 +62,29 @@ export class Replicast {
     this.#stores = stores;
     this.#sources = parts.sources;
     this.#telemetry = telemetry;
-    const { retry, limits } = config;
+    const { retry, limits, deleteGate } = config;
+    const ownWrites = new OwnWrites(systemClock);
+    const { storeOf, transfer } = stores;
+    this.#rules = rules;
+    this.#careful = new CarefulWays({ transfer, storeOf, state, rules, clock: systemClock, ownWrites, deleteGate, newId: randomUUID });
     this.#worker = new Worker({
       tasks: state.tasks,
-      transfer: stores.transfer,
+      transfer,
+      careful: this.#careful,
       rules,
       clock: systemClock,
       logger,
       meter,
       retry,
       concurrency: limits.concurrency,
+      onOutcome: ({ entry, task }) => {
+        for (const listener of this.#listeners) listener({ entry, route: task.route });
+      },
     });
-    this.#intake = new EventIntake({ tasks: state.tasks, journal: state.journal, rules, storeOf: stores.storeOf });
+    const { tasks, journal } = state;
+    this.#intake = new EventIntake({ tasks, journal, rules, storeOf, clock: systemClock, ownWrites });
     this.#schedule = new SyncSchedule({
-      rules: config.rules.map((rule) => scheduled(config, rule)),
+      rules: config.rules.filter(isComparedItself).map((rule) => scheduled(config, rule)),
       sync: (rule, signal) => this.#sync(rule, signal),
       journal: state.journal,
       clock: systemClock,
@@ -91,6 +107,7 @@ export class Replicast {
       const stores = await openStores({ buckets: Object.values(config.buckets), limits: config.limits, env, onRequest });
       const sources = await openEventSources(options);
       const replicast = new Replicast(options, { state, stores, telemetry, sources });
+      replicast.#worker.setPaused(await state.safeguards.pausedRules());
       replicast.#worker.start();
       return replicast;
     } catch (error) {
@@ -130,6 +147,7 @@ export class Replicast {
   /** Takes nothing more in, finishes what is under way within `graceMs`, writes everything down and lets go. */
   async drain(graceMs: number): Promise<void> {
     this.#accepting = false;
+    this.#closing.abort();
     await Promise.all(this.#sources.map((source) => source.stop()));
     await this.#schedule.stop();
     await this.#worker.drain(graceMs);
@@ -141,7 +159,10 @@ export class Replicast {
   #sync(rule: Rule, signal: AbortSignal) {
     const { storeOf } = this.#stores;
     const room = () => this.#room(rule, signal);
-    return backfillRule({ rule, state: this.#state, storeOf, clock: systemClock, meter: this.#telemetry.meter, room, signal });
+    const onCounted = (route: Route, objects: number) => this.#careful.gates.counted(route, objects);
+    const { meter } = this.#telemetry;
+    const rules = this.#rules;
+    return backfillRule({ rule, rules, state: this.#state, storeOf, clock: systemClock, meter, room, onCounted, signal });
   }
 
   /** Holds a rule's comparison back while all its destinations have enough to do; one that is away must not hold back the others. */
@@ -186,6 +207,13 @@ export class Replicast {
           up: isUp(alias),
         })),
       metrics,
+      onPaused: (paused) => this.#worker.setPaused(paused),
+      reopenGate: (route) => this.#careful.gates.reopen(route),
+      events: (listener) => {
+        this.#listeners.add(listener);
+        return () => this.#listeners.delete(listener);
+      },
+      closing: this.#closing.signal,
       ready: () => this.#ready(),
       tokens: config.listen.tokens.map(({ token, scope }) => ({ token: token.reveal(), scope })),
       version,
@@ -204,9 +232,20 @@ export class Replicast {
   }
 }
 
-function scheduled(config: ResolvedConfig, rule: Rule) {
-  const settings = config.ruleSettings[rule.id];
-  const events = settings?.events ?? { type: "none" };
-  const everyMs = events.type === "poll" ? events.everyMs : (settings?.syncMs ?? null);
-  return { rule, everyMs, eventsAreQueued: events.type === "sqs" };
+/** The members of a mesh are all compared by its first. */
+function isComparedItself({ mesh, source }: Rule): boolean {
+  return mesh === undefined || mesh[0] === source.id;
+}
+
+/** When the buckets of a rule are compared: of a mesh as often as any of its members needs it. */
+function scheduled(config: ResolvedConfig, rule: Rule): ScheduledRule {
+  const legs = rule.mesh === undefined ? [rule] : config.rules.filter(({ id }) => id === rule.id);
+  const settings = legs.map((leg) => settingsOf(config, leg));
+  const periods = settings.map(({ events, syncMs }) => (events.type === "poll" ? events.everyMs : syncMs)).filter((ms) => ms !== null);
+  return {
+    rule,
+    everyMs: periods.length === 0 ? null : Math.min(...periods),
+    stores: [...new Set(legs.map(({ source }) => source.store))],
+    eventsAreQueued: settings.every(({ events }) => events.type === "sqs"),
+  };
 }

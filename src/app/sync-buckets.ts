@@ -1,10 +1,11 @@
 import type { Environment, ResolvedBucket, ResolvedConfig } from "../config/resolved-config.ts";
 import { type DiffRow, toRoute } from "../data-plane/diff.ts";
 import type { AimOutcome } from "../data-plane/replicate.ts";
+import { toReplica } from "../data-plane/replicate.ts";
 import { type SyncEvent, type SyncSummary, syncRule } from "../data-plane/sync.ts";
-import { toReplica } from "../data-plane/worker.ts";
 import type { RetryPolicy } from "../domain/retry.ts";
 import type { Destination, Rule } from "../domain/rule.ts";
+import { blankEntry } from "../domain/status.ts";
 import type { State } from "../ports/state.ts";
 import { openState, openStateIfThere } from "./state.ts";
 import { openStores } from "./stores.ts";
@@ -70,22 +71,12 @@ async function keep(state: State, { rule, row, outcome }: { rule: Rule; row: Dif
     {
       route,
       entry: {
-        rule: route.rule,
-        destination: route.destination,
-        key: row.key,
+        ...blankEntry({ ...route, key: row.key }),
         status: "COMPLETED",
-        operation: "copy",
-        reason: null,
         notes: outcome.notes,
         replica: toReplica(outcome),
         attempts: 1,
-        eventTime: null,
-        startedAt: null,
         finishedAt: now,
-        nextAttemptAt: null,
-        firstFailedAt: null,
-        replicationLatencyMs: null,
-        error: null,
       },
     },
   ]);

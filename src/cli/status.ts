@@ -1,10 +1,10 @@
 import type { Command } from "commander";
-import type { Inspection } from "../app/inspection.ts";
 import type { DestinationStatus, ObjectDocument, ObjectEntry, StatusDocument } from "../control-plane/contract.ts";
 import { examples, type Invocation } from "./command.ts";
+import { read, splitObject } from "./operate.ts";
 import { EXIT, type Output } from "./output.ts";
 import { formatBytes } from "./progress.ts";
-import { askServer, query } from "./server.ts";
+import { query } from "./server.ts";
 
 export function define(command: Command): void {
   command
@@ -21,25 +21,13 @@ export async function run(invocation: Invocation): Promise<number> {
   return EXIT.done;
 }
 
-async function readStatus(invocation: Invocation, rule: string | undefined): Promise<StatusDocument> {
-  const { server } = invocation.global;
-  if (server !== undefined) return askServer(server, `/api/v1/status${query({ rule })}`, invocation.env);
-  return (await inspection(invocation)).status(rule);
+function readStatus(invocation: Invocation, rule: string | undefined): Promise<StatusDocument> {
+  return read(invocation, `/api/v1/status${query({ rule })}`, (inspection) => inspection.status(rule));
 }
 
-async function readObject(invocation: Invocation, reference: string): Promise<ObjectDocument> {
-  const { server } = invocation.global;
-  if (server === undefined) return (await inspection(invocation)).object(reference);
-  const slash = reference.indexOf("/", reference.includes("://") ? reference.indexOf("/", reference.indexOf("://") + 3) + 1 : 0);
-  const [bucket, key] = [reference.slice(0, slash), reference.slice(slash + 1)];
-  return askServer(server, `/api/v1/objects${query({ bucket, key })}`, invocation.env);
-}
-
-/** The state of the config, opened for reading. */
-export async function inspection({ global, env, cwd }: Invocation): Promise<Inspection> {
-  const { loadConfig } = await import("../config/load.ts");
-  const { Inspection } = await import("../app/inspection.ts");
-  return new Inspection(loadConfig({ configPath: global.config, env, cwd }), env);
+function readObject(invocation: Invocation, reference: string): Promise<ObjectDocument> {
+  const path = `/api/v1/objects${query({ ...splitObject(reference) })}`;
+  return read(invocation, path, (inspection) => inspection.object(reference));
 }
 
 async function printStatus(output: Output, status: StatusDocument): Promise<void> {
@@ -57,13 +45,22 @@ async function printStatus(output: Output, status: StatusDocument): Promise<void
 }
 
 function destinationLine(destination: DestinationStatus): string {
-  const { operationsPending, bytesPending, operationsCompleted, bytesCompleted, operationsFailed, replicationLatencyMs: lag } = destination;
+  const {
+    operationsPending,
+    bytesPending,
+    operationsCompleted,
+    bytesCompleted,
+    operationsFailed,
+    operationsHeld,
+    replicationLatencyMs: lag,
+  } = destination;
   const parts = [
     destination.id,
     `${operationsCompleted} completed (${formatBytes(bytesCompleted ?? 0)})`,
     `${operationsPending} pending (${formatBytes(bytesPending ?? 0)})`,
     `${operationsFailed} failed`,
   ];
+  if (operationsHeld !== null && operationsHeld > 0) parts.push(`${operationsHeld} held`);
   if (lag !== null) parts.push(`latency p50 ${lag.p50} ms, p99 ${lag.p99} ms`);
   if (destination.oldestPendingAt !== null) parts.push(`oldest pending since ${destination.oldestPendingAt}`);
   return parts.join("  ");

@@ -18,7 +18,7 @@ export async function chooseRules({ global, env, cwd }: Invocation, id: string |
   const config = loadConfig({ configPath: global.config, env, cwd });
   const rules = id === undefined ? config.rules.filter((rule) => rule.enabled) : config.rules.filter((rule) => rule.id === id);
   if (id !== undefined && rules.length === 0) {
-    const known = config.rules.map((rule) => rule.id).join(", ") || "none";
+    const known = [...new Set(config.rules.map((rule) => rule.id))].join(", ") || "none";
     throw usageError(`no rule has the id "${id}"`, `known rules: ${known}; two buckets can be named instead`);
   }
   return { rules, buckets: Object.values(config.buckets), config, isConfigured: true };

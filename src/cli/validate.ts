@@ -21,7 +21,7 @@ export async function run({ output, global, env, cwd }: Invocation): Promise<num
   const pairs = await pairsOf(checked.loaded);
   if (output.json) await output.document(toJson(checked.loaded, pairs));
   else for (const line of toLines(pairs)) await output.line(line);
-  output.info(`${checked.file} is valid: ${count(checked.loaded.config.rules.length, "rule")}, ${count(pairs.length, "destination")}`);
+  output.info(`${checked.file} is valid: ${count(checked.loaded.document.rules.length, "rule")}, ${count(pairs.length, "destination")}`);
   return EXIT.done;
 }
 
@@ -29,22 +29,26 @@ interface Pair {
   readonly rule: Rule;
   readonly destination: Destination;
   readonly choice: EngineChoice;
+  readonly notes: readonly string[];
 }
 
 async function pairsOf({ config }: LoadedConfig): Promise<readonly Pair[]> {
   const { chooseEngine } = await import("../config/engine-choice.ts");
-  return config.rules.flatMap((rule) => {
-    const settings = config.ruleSettings[rule.id];
-    if (settings === undefined) return [];
-    return rule.destinations.map((destination) => ({ rule, destination, choice: chooseEngine(rule, destination, settings) }));
-  });
+  const { pairNotes } = await import("../config/pair-notes.ts");
+  const { settingsOf } = await import("../config/resolved-config.ts");
+  return config.rules.flatMap((rule) =>
+    rule.destinations.map((destination) => {
+      const choice = chooseEngine(rule, destination, settingsOf(config, rule));
+      return { rule, destination, choice, notes: pairNotes(rule, destination, config.rules) };
+    }),
+  );
 }
 
 function toLines(pairs: readonly Pair[]): readonly string[] {
-  return pairs.map(({ rule, destination, choice }) => {
+  return pairs.map(({ rule, destination, choice, notes }) => {
     const state = rule.enabled ? "" : "  (disabled)";
-    const cannot = choice.cannot.length === 0 ? "" : `; ${choice.cannot.join("; ")}`;
-    return `${rule.id}: ${sourceText(rule)} → ${destinationText(destination)}${state}  engine ${choice.engine} (${choice.why})${cannot}`;
+    const engine = [`engine ${choice.engine} (${choice.why})`, ...notes, ...choice.cannot].join("; ");
+    return `${rule.id}: ${sourceText(rule)} → ${destinationText(destination)}${state}  ${engine}`;
   });
 }
 
@@ -64,13 +68,18 @@ function toJson({ config, file }: LoadedConfig, pairs: readonly Pair[]): object 
     enabled: rule.enabled,
     source: rule.source.name,
     filter: rule.filter,
+    mesh: rule.mesh !== undefined,
+    deletes: rule.deletes,
+    versions: rule.versions,
+    transit: rule.transit,
     destinations: pairs
       .filter((pair) => pair.rule === rule)
-      .map(({ destination, choice }) => ({
+      .map(({ destination, choice, notes }) => ({
         id: destination.id,
         bucket: destination.bucket.name,
         prefix: destination.prefix,
         ...choice,
+        notes,
       })),
   }));
   return { valid: true, file, name: config.name, rules, problems: [] };

@@ -1,35 +1,52 @@
 import type { Bucket } from "../domain/bucket.ts";
+import { RESERVED_PREFIX } from "../domain/object.ts";
 import type { Destination, Filter, Rule } from "../domain/rule.ts";
-import { notAvailable } from "./later.ts";
+import { checkCycles } from "./check-cycles.ts";
+import { identity, interiorBuckets } from "./interior.ts";
 import type { Finding, Path } from "./problem.ts";
 
-/** A rule that resolved, and where it stands. */
+/** A rule that resolved, and where it and its buckets stand in the file. */
 export interface PlacedRule {
   readonly rule: Rule;
   readonly path: Path;
+  readonly sourcePath: Path;
+  /** In the order of the rule's destinations. */
+  readonly destinationPaths: readonly Path[];
+  /** Whether `conflict` was written. */
+  readonly saysConflict: boolean;
 }
 
-/** Finds what single rules cannot show: a bucket that is both sides, and destinations that would write over each other. */
-export function checkRules(rules: readonly PlacedRule[]): readonly Finding[] {
-  return [...rules.flatMap(checkDestinations), ...checkInterior(rules), ...checkRegions(rules), ...checkOverlaps(rules)];
+/** What the rules are seen among. */
+export interface Surroundings {
+  readonly rules: readonly Rule[];
+  /** Is false where a rule of the file could not be resolved: then nothing follows from what is not there. */
+  readonly isComplete: boolean;
 }
 
-/**
- * One bucket, however it is spelled: a region says nothing about which AWS bucket is meant, and a loopback host has several names.
- */
-function identity(bucket: Bucket): string {
-  return bucket.id
-    .replace(/^s3:\/\/(aws[a-z-]*)\/[^/]+\//, "s3://$1/*/")
-    .replace(/^s3:\/\/(?:localhost|\[::1\]|127(?:\.\d+){3})(?=[:/])/, "s3://loopback");
+/** Finds what single settings cannot show: buckets that are both sides, rules that would write over each other, settings without effect. */
+export function checkRules(rules: readonly PlacedRule[], among: Surroundings): readonly Finding[] {
+  const interior = interiorBuckets(among.rules);
+  return [
+    ...rules.flatMap(checkDestinations),
+    ...rules.flatMap((placed) => checkVersions(placed, interior)),
+    ...(among.isComplete ? rules.flatMap((placed) => checkConflict(placed, interior)) : []),
+    ...rules.flatMap(checkExpirations),
+    ...checkRegions(rules),
+    ...checkOverlaps(rules, interior),
+    ...checkCycles(rules),
+  ];
 }
 
-function checkDestinations({ rule, path }: PlacedRule): readonly Finding[] {
+function checkDestinations({ rule, destinationPaths, path }: PlacedRule): readonly Finding[] {
   const findings: Finding[] = [];
   const ids = new Set<string>();
   for (const [index, destination] of rule.destinations.entries()) {
-    const at = [...path, "destinations", index];
+    const at = destinationPaths[index] ?? path;
     if (identity(destination.bucket) === identity(rule.source)) {
       findings.push({ path: at, message: `${destination.bucket.name} is the source itself`, hint: "name another bucket" });
+    }
+    if (destination.prefix.startsWith(RESERVED_PREFIX)) {
+      findings.push({ path: at, message: `keys under ${RESERVED_PREFIX} are replicast's own`, hint: "choose another prefix" });
     }
     if (ids.has(destination.id)) {
       findings.push({
@@ -43,24 +60,29 @@ function checkDestinations({ rule, path }: PlacedRule): readonly Finding[] {
   return findings;
 }
 
-/** Two-way replication and chains need what this version lacks: evidence of which side an object was written at. */
-function checkInterior(rules: readonly PlacedRule[]): readonly Finding[] {
-  const sources = new Map<string, Rule>();
-  for (const { rule } of rules) sources.set(identity(rule.source), rule);
-  const findings: Finding[] = [];
-  for (const { rule, path } of rules) {
-    for (const [index, destination] of rule.destinations.entries()) {
-      const other = sources.get(identity(destination.bucket));
-      if (other === undefined || identity(destination.bucket) === identity(rule.source)) continue;
-      const what = `${destination.bucket.name} as destination here and source of rule ${other.id}: replication through or into a source`;
-      findings.push({
-        path: [...path, "destinations", index],
-        message: notAvailable(what),
-        hint: "let every bucket be only a source or only a destination",
-      });
-    }
-  }
-  return findings;
+/** Two histories of versions cannot be laid into one another: every version is carried from a source to a leaf only. */
+function checkVersions({ rule, path }: PlacedRule, interior: ReadonlySet<string>): readonly Finding[] {
+  if (rule.versions !== "all") return [];
+  const at = [...path, "versions"];
+  if (rule.mesh !== undefined) return [{ path: at, message: "versions: all is for one-way rules, not for a mesh", hint: CURRENT }];
+  const bucket = [rule.source, ...rule.destinations.map((destination) => destination.bucket)].find((side) => interior.has(identity(side)));
+  if (bucket === undefined) return [];
+  const message = `versions: all cannot be with ${bucket.name}, which is both a source and a destination`;
+  return [{ path: at, message, hint: `${CURRENT}, or let ${bucket.name} be only one of the two` }];
+}
+
+const CURRENT = "write versions: current";
+
+function checkConflict({ rule, path, saysConflict }: PlacedRule, interior: ReadonlySet<string>): readonly Finding[] {
+  if (!saysConflict || rule.destinations.some(({ bucket }) => interior.has(identity(bucket)))) return [];
+  const message = "there is no conflict to decide: no destination of this rule is a source";
+  return [{ path: [...path, "conflict"], message, hint: "remove it; what differs at such a destination is overwritten" }];
+}
+
+function checkExpirations({ rule, path }: PlacedRule): readonly Finding[] {
+  if (!rule.expirations || rule.deletes !== "none") return [];
+  const message = "has no effect: this rule replicates no deletes";
+  return [{ path: [...path, "expirations"], message, hint: "write deletes: markers or deletes: propagate too, or remove it" }];
 }
 
 /** An AWS bucket is in one region; two spellings would be two rows of one bucket. */
@@ -77,9 +99,9 @@ function checkRegions(rules: readonly PlacedRule[]): readonly Finding[] {
   return findings;
 }
 
-function bucketsOf({ rule, path }: PlacedRule): readonly { readonly bucket: Bucket; readonly path: Path }[] {
-  const destinations = rule.destinations.map(({ bucket }, index) => ({ bucket, path: [...path, "destinations", index] }));
-  return [{ bucket: rule.source, path: [...path, "source"] }, ...destinations];
+function bucketsOf({ rule, path, sourcePath, destinationPaths }: PlacedRule): readonly { readonly bucket: Bucket; readonly path: Path }[] {
+  const destinations = rule.destinations.map(({ bucket }, index) => ({ bucket, path: destinationPaths[index] ?? path }));
+  return [{ bucket: rule.source, path: sourcePath }, ...destinations];
 }
 
 interface Writer {
@@ -88,13 +110,20 @@ interface Writer {
   readonly path: Path;
 }
 
-function checkOverlaps(rules: readonly PlacedRule[]): readonly Finding[] {
-  const writers = rules.flatMap(({ rule, path }) =>
-    rule.destinations.map((destination, index): Writer => ({ rule, destination, path: [...path, "destinations", index] })),
+/**
+ * Into a leaf nothing decides between two writers of a key. In an interior bucket it is known what every object descends from, so that several
+ * sources may write there; but the same objects from the same source would only be carried twice.
+ */
+function checkOverlaps(rules: readonly PlacedRule[], interior: ReadonlySet<string>): readonly Finding[] {
+  const writers = rules.flatMap(({ rule, path, destinationPaths }) =>
+    rule.destinations.map((destination, index): Writer => ({ rule, destination, path: destinationPaths[index] ?? path })),
   );
   const findings: Finding[] = [];
   for (const [index, writer] of writers.entries()) {
-    const other = writers.slice(0, index).find((candidate) => mayCollide(candidate, writer));
+    const isInterior = interior.has(identity(writer.destination.bucket));
+    const other = writers
+      .slice(0, index)
+      .find((candidate) => mayCollide(candidate, writer) && (!isInterior || haveOneSource(candidate, writer)));
     if (other === undefined) continue;
     const where = other.rule === writer.rule ? "another destination of this rule" : `rule ${other.rule.id}`;
     const message = `${where} writes the same keys of ${writer.destination.bucket.name}`;
@@ -103,13 +132,17 @@ function checkOverlaps(rules: readonly PlacedRule[]): readonly Finding[] {
   return findings;
 }
 
+function haveOneSource(a: Writer, b: Writer): boolean {
+  return identity(a.rule.source) === identity(b.rule.source);
+}
+
 /** Is false only where no two objects the writers may carry can end up under one key. */
 function mayCollide(a: Writer, b: Writer): boolean {
   if (identity(a.destination.bucket) !== identity(b.destination.bucket)) return false;
   const suffixes = [a.rule.filter.suffix ?? "", b.rule.filter.suffix ?? ""] as const;
   if (!eitherWay(suffixes, (x, y) => x.endsWith(y))) return false;
   if (!eitherWay([writtenPrefix(a), writtenPrefix(b)], (x, y) => x.startsWith(y))) return false;
-  const sameObject = identity(a.rule.source) === identity(b.rule.source) && a.destination.prefix === b.destination.prefix;
+  const sameObject = haveOneSource(a, b) && a.destination.prefix === b.destination.prefix;
   return !(sameObject && areDisjoint(a.rule.filter, b.rule.filter));
 }
 

@@ -1,3 +1,5 @@
+import type { ConflictPolicy } from "../domain/decision.ts";
+import type { DeleteMode, Preserve, Rule } from "../domain/rule.ts";
 import type { TokenScope } from "./resolved-config.ts";
 import type { Secret } from "./secret.ts";
 
@@ -11,6 +13,7 @@ export interface ConfigDocument {
   readonly state: string;
   readonly listen: ListenDocument;
   readonly limits: LimitsDocument & { readonly concurrency: number };
+  readonly deleteGate: { readonly max: number; readonly percent: number; readonly window: string };
   readonly retry: { readonly maxAttempts: number; readonly initial: string; readonly max: string };
   readonly schedule: { readonly sync?: string | undefined; readonly attributes: string };
 }
@@ -36,7 +39,7 @@ export interface CredentialsDocument {
 }
 
 export type EventsDocument =
-  | { readonly type: "webhook" }
+  | { readonly type: "webhook"; readonly arn?: string | undefined }
   | { readonly type: "sqs"; readonly queueUrl: string; readonly region?: string | undefined }
   | { readonly type: "poll"; readonly every: string }
   | { readonly type: "none" };
@@ -57,33 +60,62 @@ export interface ListenDocument {
 /** `{eu-west-1: photos}` is the region map. */
 export type SourceDocument = string | SourceMap | Readonly<Record<string, string>>;
 export type DestinationDocument = string | DestinationMap | Readonly<Record<string, string>>;
+export type MemberDocument = string | MemberMap | Readonly<Record<string, string>>;
 
 export interface BucketMap {
   readonly bucket: string;
   readonly store?: string | undefined;
   readonly region?: string | undefined;
-  readonly prefix?: string | undefined;
 }
 
 export interface SourceMap extends BucketMap {
+  readonly prefix?: string | undefined;
   readonly events?: EventsDocument | undefined;
 }
 
-export interface DestinationMap extends BucketMap {
-  readonly id?: string | undefined;
+/** What every replica at a destination gets. */
+export interface ReplicaSettings {
   readonly storageClass?: string | undefined;
+  readonly encryption?: EncryptionDocument | undefined;
+}
+
+export interface EncryptionDocument {
+  readonly type: "AES256" | "aws:kms";
+  readonly keyId?: string | undefined;
+}
+
+export interface DestinationMap extends BucketMap, ReplicaSettings {
+  readonly prefix?: string | undefined;
+  readonly id?: string | undefined;
   readonly existingObjects?: boolean | undefined;
+}
+
+/** A member of a mesh; with `regions`, one in each of them. */
+export interface MemberMap extends BucketMap, ReplicaSettings {
+  readonly regions?: readonly string[] | undefined;
+  readonly events?: EventsDocument | undefined;
 }
 
 export interface RuleDocument {
   readonly id: string;
-  readonly source: SourceDocument;
-  readonly destinations: readonly DestinationDocument[];
+  /** Absent where there is a mesh; so are the destinations. */
+  readonly source?: SourceDocument | undefined;
+  readonly destinations?: readonly DestinationDocument[] | undefined;
+  readonly mesh?: readonly MemberDocument[] | undefined;
   readonly engine: "auto" | "copy";
   readonly enabled: boolean;
   readonly filter: FilterDocument;
-  readonly preserve: { readonly tags: boolean; readonly storageClass: boolean };
+  readonly preserve: Preserve;
   readonly existingObjects: boolean;
+  /** Absent where nothing was written: not every rule can have one. */
+  readonly conflict?: ConflictPolicy | undefined;
+  readonly deletes: DeleteMode;
+  readonly expirations: boolean;
+  readonly versions: Rule["versions"];
+  readonly transit: boolean;
+  readonly stamp: Rule["stamp"];
+  readonly unsafe: readonly "unconditional-deletes"[];
+  readonly renamedFrom?: string | undefined;
   readonly limits?: LimitsDocument | undefined;
 }
 

@@ -1,3 +1,4 @@
+import type { RuleDocument } from "./config-document.ts";
 import type { LoadedConfig } from "./load.ts";
 import { isMap, leaves, type Origin } from "./precedence.ts";
 import { formatPath, type Path } from "./problem.ts";
@@ -23,7 +24,7 @@ export interface EffectiveConfig {
 export function effectiveConfig(loaded: LoadedConfig): EffectiveConfig {
   const { document, config, file } = loaded;
   const schedule = { ...document.schedule, sync: config.schedule.syncMs === null ? "off" : formatDuration(config.schedule.syncMs) };
-  const shown = redacted({ ...document, schedule, stores: shownStores(loaded) });
+  const shown = redacted({ ...document, schedule, stores: shownStores(loaded), rules: document.rules.map(shownRule) });
   const plain = isMap(shown) ? shown : {};
   const values = leaves(plain, []).map((path) => ({ path: formatPath(path), value: valueAt(plain, path), origin: originOf(path, loaded) }));
   return { file, config: plain, values };
@@ -38,6 +39,11 @@ function shownStores({ document, config }: LoadedConfig): Readonly<Record<string
     return [alias, { ...written, endpoint, region, forcePathStyle, events, maxConnections }] as const;
   });
   return Object.fromEntries(shown);
+}
+
+/** A mesh with the policy that is in force where none was written. */
+function shownRule(rule: RuleDocument): RuleDocument {
+  return rule.mesh === undefined ? rule : { ...rule, conflict: rule.conflict ?? "newest" };
 }
 
 function namedStores(config: ResolvedConfig): Readonly<Record<string, ResolvedStore>> {

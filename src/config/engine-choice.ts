@@ -16,12 +16,15 @@ export function chooseEngine(rule: Rule, destination: Destination, settings: Rul
 }
 
 function limitsOf(rule: Rule, destination: Destination): readonly string[] {
-  const limits = [
-    "deletes are not replicated",
-    "only current versions are copied",
-    "ACLs, object lock and encryption settings are not carried; the destination's defaults apply",
-  ];
-  if (!rule.preserve.tags) limits.push("tags are not carried (preserve.tags: false)");
+  const { preserve } = rule;
+  const limits: string[] = [];
+  if (rule.deletes === "none") limits.push("deletes are not replicated");
+  if (rule.versions === "current") limits.push("only current versions are copied");
+  if (!preserve.acl) limits.push("ACLs are not carried (preserve.acl: false)");
+  if (!preserve.tags) limits.push("tags are not carried (preserve.tags: false)");
+  if (!preserve.objectLock) limits.push("object lock is not carried (preserve.objectLock: false)");
+  if (!preserve.encryption && destination.encryption === undefined)
+    limits.push("the destination's default encryption applies (preserve.encryption: false)");
   if (!destination.existingObjects) limits.push("what was there before the rule is not copied (existingObjects: false)");
   return limits;
 }

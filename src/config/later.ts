@@ -19,7 +19,6 @@ const REMOVE = "remove it; this version does without";
 
 const TOP: readonly Later[] = [
   { key: "runtime", accepts: ["standalone"], refuses: ["cluster", "aws"], keep: true, hint: "write runtime: standalone, or leave it out" },
-  { key: "deleteGate", hint: "remove it; this version never deletes at a destination" },
   { key: "alerts", accepts: [[]], hint: "remove it; watch the metrics instead" },
   { key: "iam" },
   { key: "autopilot" },
@@ -33,46 +32,18 @@ const STORE_LIMITS: readonly Later[] = [
   { key: "bandwidth", hint: "set limits.bandwidth for all stores" },
 ];
 
-const SCHEDULE: readonly Later[] = [
-  { key: "attributes", accepts: ["off"], hint: "remove it; verify --attributes compares headers, metadata and tags" },
-];
-
-const EVENTS: readonly Later[] = [
-  { key: "arn", hint: "remove it, and set the bucket's notification up yourself: to POST /events/<store>, or to the queue" },
-];
-
 const RULE: readonly Later[] = [
-  { key: "mesh", hint: "write a rule with one source and its destinations; two-way replication comes later" },
-  { key: "conflict" },
-  { key: "stamp" },
   { key: "engine", refuses: ["native"], accepts: ["auto", "copy"], keep: true, hint: "write engine: copy, or leave it out" },
-  { key: "transit", accepts: [false, "false"] },
-  {
-    key: "deletes",
-    accepts: ["none"],
-    refuses: ["markers", "propagate"],
-    hint: "write deletes: none; deleted objects stay at the destinations",
-  },
-  { key: "versions", accepts: ["current"], refuses: ["all"], hint: "write versions: current" },
   { key: "replicationTime", accepts: [false, "false"] },
   { key: "createBuckets", accepts: [false, "false"], hint: "create the buckets first" },
   { key: "versioning", accepts: ["require"], refuses: ["enable"], hint: "turn versioning on yourself where you want it" },
-  { key: "renamedFrom", hint: "keep the rule's old id" },
-  { key: "unsafe", accepts: [[]] },
-  { key: "encryption", hint: "set the default encryption of the destination bucket" },
   { key: "limits", hint: "set limits for all rules, or requestsPerSecond on a store" },
 ];
 
-const PRESERVE: readonly Later[] = [
-  { key: "acl", accepts: [false, "false"], hint: "write acl: false; replicas belong to whoever writes them" },
-  { key: "objectLock", accepts: [true, false, "true", "false"] },
-  { key: "encryption", accepts: [true, false, "true", "false"] },
-];
-
+/** Of sources and of members of a mesh. */
 const SOURCE: readonly Later[] = [{ key: "account" }, { key: "owner" }];
 
 const DESTINATION: readonly Later[] = [
-  { key: "encryption", hint: "set the default encryption of the bucket" },
   { key: "account" },
   { key: "owner" },
   { key: "replicationTime", accepts: [false, "false"] },
@@ -81,7 +52,7 @@ const DESTINATION: readonly Later[] = [
 ];
 
 /** The words of every later key, for telling a slip of the pen from a feature. */
-export const LATER_KEYS: readonly string[] = [...new Set([TOP, RULE, PRESERVE, DESTINATION, SCHEDULE].flat().map((later) => later.key))];
+export const LATER_KEYS: readonly string[] = [...new Set([TOP, RULE, DESTINATION].flat().map((later) => later.key))];
 
 /** What asks for nothing and is therefore accepted, by the place of its map in a config (`*` for any index). */
 export function acceptedLater(): readonly { readonly path: Path; readonly key: string; readonly values: readonly unknown[] }[] {
@@ -89,7 +60,6 @@ export function acceptedLater(): readonly { readonly path: Path; readonly key: s
   const places: readonly (readonly [Path, readonly Later[]])[] = [
     [[], TOP],
     [rule, RULE],
-    [[...rule, "preserve"], PRESERVE],
     [[...rule, "destinations", "*"], DESTINATION],
   ];
   return places.flatMap(([path, table]) =>
@@ -115,7 +85,6 @@ export function refuseLater(config: unknown): WithoutLater {
     stores: (stores) => eachValue(stores, (store, alias) => visitStore(store, ["stores", alias], findings)),
     rules: (rules) => eachItem(rules, (rule, index) => visitRule(rule, ["rules", index], findings)),
     state: (state) => visitState(state, findings),
-    schedule: (schedule) => strip(schedule, { table: SCHEDULE, path: ["schedule"], findings }),
   });
   return { value: strip(value, { table: TOP, path: [], findings }), findings };
 }
@@ -130,7 +99,6 @@ function visitState(state: unknown, findings: Finding[]): unknown {
 
 function visitStore(store: unknown, path: Path, findings: Finding[]): unknown {
   const value = edit(store, {
-    events: (events) => strip(events, { table: EVENTS, path: [...path, "events"], findings }),
     limits: (limits) => strip(limits, { table: STORE_LIMITS, path: [...path, "limits"], findings }),
   });
   return strip(value, { table: STORE, path, findings });
@@ -138,17 +106,12 @@ function visitStore(store: unknown, path: Path, findings: Finding[]): unknown {
 
 function visitRule(rule: unknown, path: Path, findings: Finding[]): unknown {
   const value = edit(rule, {
-    source: (source) => visitSource(source, [...path, "source"], findings),
-    preserve: (preserve) => strip(preserve, { table: PRESERVE, path: [...path, "preserve"], findings }),
+    source: (source) => strip(source, { table: SOURCE, path: [...path, "source"], findings }),
+    mesh: (list) => eachItem(list, (item, index) => strip(item, { table: SOURCE, path: [...path, "mesh", index], findings })),
     existingObjects: (setting) => visitExisting(setting, [...path, "existingObjects"], findings),
     destinations: (list) => eachItem(list, (item, index) => visitDestination(item, [...path, "destinations", index], findings)),
   });
   return strip(value, { table: RULE, path, findings });
-}
-
-function visitSource(source: unknown, path: Path, findings: Finding[]): unknown {
-  const value = edit(source, { events: (events) => strip(events, { table: EVENTS, path: [...path, "events"], findings }) });
-  return strip(value, { table: SOURCE, path, findings });
 }
 
 function visitDestination(destination: unknown, path: Path, findings: Finding[]): unknown {

@@ -70,8 +70,7 @@ function checkDocument(yaml: YamlDocument, source: Source): CheckedConfig {
   const merged = mergeLayers({ file: withoutNulls(yaml.value), environment: environmentSettings(options.env), flags: options.flags ?? {} });
   const later = refuseLater(merged.value);
   const parsed = parseConfig(later.value);
-  const issues = describeIssues(parsed.issues).filter((issue) => !followsFromMesh(issue.path, later.findings));
-  const unknown = [...yaml.findings, ...later.findings, ...issues];
+  const unknown = [...yaml.findings, ...later.findings, ...describeIssues(parsed.issues)];
   const semantic: Finding[] = [];
   const stateOrigin = merged.origins.get("state");
   const directory = dirname(path);
@@ -101,12 +100,6 @@ function withoutEchoes(unknown: readonly Finding[], semantic: readonly Finding[]
   });
 }
 
-/** A mesh has no source and no destinations to miss. */
-function followsFromMesh(path: Path, findings: readonly Finding[]): boolean {
-  const isSide = path.length === 3 && (path[2] === "source" || path[2] === "destinations");
-  return isSide && findings.some((finding) => finding.path.at(-1) === "mesh" && isWithin(path, finding.path.slice(0, 2)));
-}
-
 function isWithin(path: Path, parent: Path): boolean {
   return parent.length <= path.length && parent.every((step, index) => step === path[index]);
 }
@@ -121,7 +114,7 @@ function partsOf(value: unknown, parsed: ReturnType<typeof parseConfig>): Config
   const rules = Array.isArray(raw.rules) ? raw.rules.map(parseRule) : [];
   return {
     stores: stores.map(([alias, store]) => [alias, parseStore(store).value] as const),
-    rules: rules.flatMap(({ value: rule }, index) => (rule === undefined ? [] : [[index, rule] as const])),
+    rules: rules.map(({ value: rule }, index) => [index, rule] as const),
     rest: withoutParts(withoutWrongSettings(raw, parsed.issues)).value,
   };
 }

@@ -1,18 +1,20 @@
 import { resolve } from "node:path";
+import type { GateLimits } from "../domain/delete-gate.ts";
 import { checkRules } from "./check-rules.ts";
 import type { ConfigDocument, RuleDocument, StoreDocument } from "./config-document.ts";
 import type { Finding, Path } from "./problem.ts";
 import { type RuleResolution, resolveRule } from "./resolve-rules.ts";
 import { credentialsProblem, DEFAULT_STORE, defaultStore, resolveLimits, resolveStore } from "./resolve-store.ts";
-import type {
-  Environment,
-  EventsSetting,
-  Listen,
-  ResolvedBucket,
-  ResolvedConfig,
-  ResolvedStore,
-  RuleSettings,
-  Schedule,
+import {
+  type Environment,
+  type EventsSetting,
+  type Listen,
+  type ResolvedBucket,
+  type ResolvedConfig,
+  type ResolvedStore,
+  type RuleSettings,
+  type Schedule,
+  settingsKey,
 } from "./resolved-config.ts";
 import { parseDuration } from "./units.ts";
 
@@ -20,7 +22,7 @@ import { parseDuration } from "./units.ts";
 export interface ConfigParts {
   readonly stores: readonly (readonly [alias: string, StoreDocument | undefined])[];
   /** With the index each has in the file. */
-  readonly rules: readonly (readonly [index: number, RuleDocument])[];
+  readonly rules: readonly (readonly [index: number, RuleDocument | undefined])[];
   /** Everything else. */
   readonly rest: ConfigDocument | undefined;
 }
@@ -64,16 +66,18 @@ function resolveStores(parts: ConfigParts, scope: ResolveScope): Readonly<Record
 
 function resolveRules(parts: ConfigParts, stores: Readonly<Record<string, ResolvedStore>>, scope: ResolveScope): readonly RuleResolution[] {
   const refused = new Set(parts.stores.filter(([, document]) => document === undefined).map(([alias]) => alias));
-  const known = parts.rules.map(([index, document]) => {
-    const path = ["rules", index];
-    const resolution = resolveRule(document, path, { stores, env: scope.env, findings: scope.findings });
-    return { path, resolution, id: document.id };
-  });
-  checkIds(known, scope);
-  const found = known.flatMap(({ path, resolution }) => (resolution === undefined ? [] : [{ path, resolution }]));
-  const certain = found.filter(({ path, resolution }) => !scope.isUnknown(path) && !usesAny(resolution, refused));
-  scope.findings.push(...checkRules(certain.map(({ path, resolution }) => ({ path, rule: resolution.rule }))));
-  return found.map(({ resolution }) => resolution);
+  const name = parts.rest?.name ?? "";
+  const documents = parts.rules.flatMap(([index, document]) => (document === undefined ? [] : [{ path: ["rules", index], document }]));
+  checkIds(documents, scope);
+  checkRenames(documents, scope);
+  const perRule = documents.map(({ path, document }) =>
+    resolveRule(document, path, { stores, name, env: scope.env, findings: scope.findings }),
+  );
+  const found = perRule.flat();
+  const certain = found.filter((resolution) => !scope.isUnknown(resolution.path) && !usesAny(resolution, refused));
+  const isComplete = documents.length === parts.rules.length && perRule.every((resolutions) => resolutions.length > 0);
+  scope.findings.push(...checkRules(certain, { rules: found.map(({ rule }) => rule), isComplete }));
+  return found;
 }
 
 /** A rule over a store that the schema refused has no certain place. */
@@ -81,13 +85,30 @@ function usesAny(resolution: RuleResolution, aliases: ReadonlySet<string>): bool
   return [resolution.source, ...resolution.destinations].some(({ bucket }) => aliases.has(bucket.store));
 }
 
-function checkIds(rules: readonly { readonly path: Path; readonly id: string }[], scope: ResolveScope): void {
-  const first = new Map<string, Path>();
-  for (const { path, id } of rules) {
-    const other = first.get(id);
-    if (other === undefined) first.set(id, path);
-    else
+interface PlacedDocument {
+  readonly path: Path;
+  readonly document: RuleDocument;
+}
+
+function checkIds(rules: readonly PlacedDocument[], scope: ResolveScope): void {
+  const ids = new Set<string>();
+  for (const { path, document } of rules) {
+    const { id } = document;
+    if (ids.has(id))
       scope.findings.push({ path: [...path, "id"], message: `a second rule has the id "${id}"`, hint: "give each rule an id of its own" });
+    ids.add(id);
+  }
+}
+
+/** One rule can take over the rows of another, and only of one that is gone. */
+function checkRenames(rules: readonly PlacedDocument[], scope: ResolveScope): void {
+  const taken = new Set(rules.map(({ document }) => document.id));
+  for (const { path, document } of rules) {
+    const { renamedFrom } = document;
+    if (renamedFrom === undefined) continue;
+    const message = `"${renamedFrom}" is the id of a rule that is there, or has another name already`;
+    if (taken.has(renamedFrom)) scope.findings.push({ path: [...path, "renamedFrom"], message, hint: "name the former id of this rule" });
+    taken.add(renamedFrom);
   }
 }
 
@@ -117,7 +138,7 @@ interface Pieces {
 
 function assemble(document: ConfigDocument, { stores, resolutions, state, scope }: Pieces): ResolvedConfig {
   const placed = resolutions.flatMap((resolution) => [resolution.source, ...resolution.destinations]);
-  const settings = resolutions.map((resolution) => [resolution.rule.id, settingsOf(resolution, document)] as const);
+  const settings = resolutions.map((resolution) => [settingsKey(resolution.rule), settingsFor(resolution, document)] as const);
   const { maxAttempts, initial, max } = document.retry;
   return deepFrozen({
     name: document.name,
@@ -129,6 +150,7 @@ function assemble(document: ConfigDocument, { stores, resolutions, state, scope 
     state,
     listen: resolveListen(document.listen, scope.directories.file),
     limits: { ...resolveLimits(document.limits), concurrency: document.limits.concurrency },
+    deleteGate: gateLimits(document),
     retry: { maxAttempts, initialMs: parseDuration(initial) ?? 0, maxMs: parseDuration(max) ?? 0 },
     schedule: scheduleOf(
       document,
@@ -143,9 +165,14 @@ function urlStores(placed: readonly ResolvedBucket[], stores: Readonly<Record<st
   return Object.fromEntries(added.map(({ store }) => [store.alias, store]));
 }
 
-function settingsOf(resolution: RuleResolution, document: ConfigDocument): RuleSettings {
-  const { engine, events, limits } = resolution;
-  return { engine, events, limits, syncMs: syncOf(document.schedule.sync, events) };
+function settingsFor(resolution: RuleResolution, document: ConfigDocument): RuleSettings {
+  const { engine, events, limits, renamedFrom } = resolution;
+  return { engine, events, limits, renamedFrom, syncMs: syncOf(document.schedule.sync, events) };
+}
+
+function gateLimits({ deleteGate }: ConfigDocument): GateLimits {
+  const { max, percent, window } = deleteGate;
+  return { max, percent, windowMs: parseDuration(window) ?? 0 };
 }
 
 function syncOf(written: string | undefined, events: EventsSetting): number | null {

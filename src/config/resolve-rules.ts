@@ -1,126 +1,177 @@
-import { type BucketReference, parseBucketReference } from "../domain/bucket-reference.ts";
-import { isReplicationError, ReplicationError } from "../domain/error.ts";
+import type { Bucket } from "../domain/bucket.ts";
+import { ReplicationError } from "../domain/error.ts";
 import type { Destination, Filter, Rule } from "../domain/rule.ts";
+import type { PlacedRule } from "./check-rules.ts";
 import type {
-  BucketMap,
-  DestinationDocument,
   DestinationMap,
+  EventsDocument,
   FilterDocument,
+  MemberDocument,
+  ReplicaSettings,
   RuleDocument,
-  SourceDocument,
   SourceMap,
 } from "./config-document.ts";
-import type { Finding, Path } from "./problem.ts";
-import { resolveBucket, type Stores } from "./resolve-bucket.ts";
+import type { Path } from "./problem.ts";
+import { resolveMembers } from "./resolve-mesh.ts";
 import { resolveEvents, resolveLimits } from "./resolve-store.ts";
-import type { Environment, EventsSetting, Limits, ResolvedBucket } from "./resolved-config.ts";
+import type { EventsSetting, Limits, ResolvedBucket } from "./resolved-config.ts";
+import { attempt, bucketOf, mapOf, type RuleScope } from "./spelled-bucket.ts";
 import { parseSize } from "./units.ts";
 
 /** A rule in the words of the domain, with what the domain leaves out. */
-export interface RuleResolution {
-  readonly rule: Rule;
+export interface RuleResolution extends PlacedRule {
   readonly engine: "auto" | "copy";
   readonly events: EventsSetting;
   readonly limits: Limits;
+  readonly renamedFrom: string | undefined;
   readonly source: ResolvedBucket;
   /** In the order of the rule's destinations. */
   readonly destinations: readonly ResolvedBucket[];
 }
 
-export interface RuleScope {
-  readonly stores: Stores;
-  readonly env: Environment;
-  /** Where findings are added. */
-  readonly findings: Finding[];
+/**
+ * Resolves one rule of the file: to one of the domain, or where it is a mesh to one for every member. Returns none, with findings, where a
+ * bucket of it cannot be found.
+ */
+export function resolveRule(document: RuleDocument, path: Path, scope: RuleScope): readonly RuleResolution[] {
+  const directions = document.mesh === undefined ? oneWay(document, path, scope) : bothWays(document, document.mesh, { path, scope });
+  const filter = attempt([...path, "filter"], scope, () => resolveFilter(document.filter, sourcePrefix(document)));
+  if (filter === undefined) return [];
+  return directions.map((direction) => resolutionOf(document, direction, { path, filter }));
 }
 
-/** Resolves one rule. Returns undefined, with findings, where a bucket of it cannot be found. */
-export function resolveRule(document: RuleDocument, path: Path, scope: RuleScope): RuleResolution | undefined {
-  const spelled = sourceMap(document.source);
-  const source = attempt([...path, "source"], scope, () => bucketOf(spelled, scope));
-  const destinations = document.destinations.map((item, index) =>
-    attempt([...path, "destinations", index], scope, () => destinationOf(destinationMap(item), document, scope)),
-  );
-  const filter = attempt([...path, "filter"], scope, () => resolveFilter(document.filter, spelled.prefix));
-  if (source === undefined || filter === undefined) return undefined;
-  const found = destinations.filter((item) => item !== undefined);
-  if (found.length < destinations.length) return undefined;
-  const { id, preserve, enabled } = document;
-  const rule: Rule = { id, source: source.bucket, destinations: found.map((item) => item.destination), filter, preserve, enabled };
-  const events = spelled.events === undefined ? source.store.events : resolveEvents(spelled.events);
-  const limits = resolveLimits(document.limits);
-  return { rule, engine: document.engine, events, limits, source, destinations: found.map((item) => item.placed) };
+/** A source and what it is replicated to, found. */
+interface Direction {
+  readonly source: ResolvedBucket;
+  readonly sourcePath: Path;
+  readonly events: EventsSetting;
+  readonly destinations: readonly PlacedDestination[];
+  /** Canonical ids of all members. */
+  readonly mesh?: readonly string[];
 }
 
 interface PlacedDestination {
   readonly destination: Destination;
   readonly placed: ResolvedBucket;
+  readonly path: Path;
 }
 
-function destinationOf(document: DestinationMap, rule: RuleDocument, scope: RuleScope): PlacedDestination {
+function oneWay(document: RuleDocument, path: Path, scope: RuleScope): readonly Direction[] {
+  if (document.source === undefined || document.destinations === undefined) return [];
+  const spelled: SourceMap = mapOf(document.source);
+  const sourcePath = [...path, "source"];
+  const source = attempt(sourcePath, scope, () => bucketOf(spelled, scope));
+  const destinations = document.destinations.map((item, index) => {
+    const at = [...path, "destinations", index];
+    return attempt(at, scope, () => ({ ...destinationOf(mapOf(item), document, scope), path: at }));
+  });
+  const found = destinations.filter((item) => item !== undefined);
+  if (source === undefined || found.length < destinations.length) return [];
+  return [{ source, sourcePath, events: eventsOf(source, spelled.events), destinations: found }];
+}
+
+interface Place {
+  readonly path: Path;
+  readonly scope: RuleScope;
+}
+
+/** A direction from every member to all others. */
+function bothWays(document: RuleDocument, mesh: readonly MemberDocument[], { path, scope }: Place): readonly Direction[] {
+  const members = resolveMembers(mesh, [...path, "mesh"], scope) ?? [];
+  const ids = members.map(({ placed }) => placed.bucket.id);
+  const { existingObjects } = document;
+  const replicas = members.map((member) => {
+    const { bucket } = member.placed;
+    const settings = replicaSettings(member.document);
+    const destination = { id: bucket.name, canonicalId: bucket.id, bucket, prefix: "", ...settings, existingObjects };
+    return { destination, placed: member.placed, path: member.path };
+  });
+  return members.map(({ document: { events }, placed, path: sourcePath }, index) => ({
+    source: placed,
+    sourcePath,
+    events: eventsOf(placed, events),
+    destinations: replicas.filter((_, other) => other !== index),
+    mesh: ids,
+  }));
+}
+
+function destinationOf(document: DestinationMap, rule: RuleDocument, scope: RuleScope): Omit<PlacedDestination, "path"> {
   const placed = bucketOf(document, scope);
   const { bucket } = placed;
   const prefix = document.prefix ?? "";
   const destination = {
     id: document.id ?? bucket.name,
-    canonicalId: prefix === "" ? bucket.id : `${bucket.id}/${prefix}`,
+    canonicalId: canonicalId(bucket, prefix),
     bucket,
     prefix,
-    storageClass: document.storageClass,
+    ...replicaSettings(document),
     existingObjects: document.existingObjects ?? rule.existingObjects,
   };
   return { destination, placed };
 }
 
-function bucketOf(map: BucketMap, scope: RuleScope): ResolvedBucket {
-  const reference = parseBucketReference(map.bucket);
-  if (reference.key !== undefined) {
-    const hint = `write { bucket: "${map.bucket.slice(0, map.bucket.length - reference.key.length - 1)}", prefix: "${reference.key}" }`;
-    throw new ReplicationError("ConfigInvalid", `"${map.bucket}" names a key, not a bucket`, { hint });
-  }
-  return resolveBucket(withParts(reference, map), scope.stores, scope.env);
+function canonicalId(bucket: Bucket, prefix: string): string {
+  return prefix === "" ? bucket.id : `${bucket.id}/${prefix}`;
 }
 
-/** Adds the store and the region that a map gives beside its `bucket`. */
-function withParts(reference: BucketReference, map: BucketMap): BucketReference {
-  if (reference.kind === "url") {
-    if (map.store === undefined && map.region === undefined) return reference;
-    throw new ReplicationError("ConfigInvalid", "a URL cannot have a store or region beside it", {
-      hint: "add a store with this endpoint under stores",
-    });
-  }
-  return { ...reference, store: agreed("store", reference.store, map.store), region: agreed("region", reference.region, map.region) };
+function replicaSettings({ storageClass, encryption }: ReplicaSettings): Pick<Destination, "storageClass" | "encryption"> {
+  return { storageClass, encryption };
 }
 
-function agreed(what: string, spelled: string | undefined, given: string | undefined): string | undefined {
-  if (spelled === undefined || given === undefined || spelled === given) return spelled ?? given;
-  throw new ReplicationError("ConfigInvalid", `the bucket names ${what} ${spelled}, and beside it stands ${given}`, {
-    hint: `give the ${what} once`,
-  });
+function eventsOf({ store }: ResolvedBucket, written: EventsDocument | undefined): EventsSetting {
+  return written === undefined ? store.events : resolveEvents(written);
 }
 
-function sourceMap(document: SourceDocument): SourceMap {
-  if (typeof document === "string") return { bucket: document };
-  return isBucketMap(document) ? document : regionEntry(document);
+interface Placing {
+  readonly path: Path;
+  readonly filter: Filter;
 }
 
-function destinationMap(document: DestinationDocument): DestinationMap {
-  if (typeof document === "string") return { bucket: document };
-  return isBucketMap(document) ? document : regionEntry(document);
+function resolutionOf(document: RuleDocument, direction: Direction, { path, filter }: Placing): RuleResolution {
+  const { source, destinations, events, sourcePath } = direction;
+  return {
+    rule: ruleOf(document, direction, filter),
+    path,
+    sourcePath,
+    destinationPaths: destinations.map((item) => item.path),
+    saysConflict: document.conflict !== undefined,
+    engine: document.engine,
+    events,
+    limits: resolveLimits(document.limits),
+    renamedFrom: document.renamedFrom,
+    source,
+    destinations: destinations.map((item) => item.placed),
+  };
 }
 
-function isBucketMap<T extends BucketMap>(document: T | Readonly<Record<string, string>>): document is T {
-  return typeof document.bucket === "string";
+function ruleOf(document: RuleDocument, { source, destinations, mesh }: Direction, filter: Filter): Rule {
+  const { id, preserve, enabled, conflict = "newest", deletes, expirations, versions, transit, stamp, unsafe } = document;
+  return {
+    id,
+    source: source.bucket,
+    destinations: destinations.map((item) => item.destination),
+    filter,
+    preserve,
+    enabled,
+    mesh,
+    conflict,
+    deletes,
+    expirations,
+    versions,
+    transit,
+    stamp,
+    unsafeDeletes: unsafe.includes("unconditional-deletes"),
+  };
 }
 
-function regionEntry(document: Readonly<Record<string, string>>): BucketMap {
-  const [region, bucket] = Object.entries(document)[0] ?? [];
-  return { bucket: bucket ?? "", region };
+function sourcePrefix({ source }: RuleDocument): string | undefined {
+  const spelled: SourceMap | undefined = source === undefined ? undefined : mapOf(source);
+  return spelled?.prefix;
 }
 
-function resolveFilter(document: FilterDocument, sourcePrefix: string | undefined): Filter {
-  const { prefix = sourcePrefix, suffix, tags } = document;
-  if (sourcePrefix !== undefined && prefix !== sourcePrefix) {
+function resolveFilter(document: FilterDocument, given: string | undefined): Filter {
+  const { prefix = given, suffix, tags } = document;
+  if (given !== undefined && prefix !== given) {
     throw new ReplicationError("ConfigInvalid", "the source's prefix and filter.prefix differ", {
       hint: "they mean the same: give one of them",
     });
@@ -135,15 +186,4 @@ function resolveFilter(document: FilterDocument, sourcePrefix: string | undefine
 
 function bytes(size: string | number | undefined): number | undefined {
   return typeof size === "string" ? parseSize(size) : size;
-}
-
-/** Runs a step; what it throws about the config becomes a finding. */
-function attempt<T>(path: Path, scope: RuleScope, step: () => T): T | undefined {
-  try {
-    return step();
-  } catch (error) {
-    if (!isReplicationError(error) || error.code !== "ConfigInvalid") throw error;
-    scope.findings.push({ path, message: error.message, hint: error.hint ?? "correct it" });
-    return undefined;
-  }
 }

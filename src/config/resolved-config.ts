@@ -1,4 +1,6 @@
 import type { Bucket } from "../domain/bucket.ts";
+import type { GateLimits } from "../domain/delete-gate.ts";
+import { ReplicationError } from "../domain/error.ts";
 import type { Rule } from "../domain/rule.ts";
 import type { Secret } from "./secret.ts";
 
@@ -11,7 +13,7 @@ export type Credentials =
 
 /** How changes of a bucket become known. */
 export type EventsSetting =
-  | { readonly type: "webhook" }
+  | { readonly type: "webhook"; readonly arn?: string | undefined }
   | { readonly type: "sqs"; readonly queueUrl: string; readonly region?: string | undefined }
   | { readonly type: "poll"; readonly everyMs: number }
   | { readonly type: "none" };
@@ -52,6 +54,8 @@ export interface RuleSettings {
   readonly limits: Limits;
   /** Null: no scheduled sync. */
   readonly syncMs: number | null;
+  /** The id its rows may still be known by. */
+  readonly renamedFrom?: string | undefined;
 }
 
 export const TOKEN_SCOPES = ["events", "read", "admin"] as const;
@@ -82,8 +86,9 @@ export interface ResolvedConfig {
   readonly name: string;
   /** By alias. `aws` is always there; URLs used in rules are there by their origin. */
   readonly stores: Readonly<Record<string, ResolvedStore>>;
+  /** One for every direction: a mesh is here once for each member. */
   readonly rules: readonly Rule[];
-  /** By rule id. */
+  /** By {@link settingsKey}; read through {@link settingsOf}. */
   readonly ruleSettings: Readonly<Record<string, RuleSettings>>;
   /** Every bucket the rules name, by canonical id. */
   readonly buckets: Readonly<Record<string, ResolvedBucket>>;
@@ -91,8 +96,21 @@ export interface ResolvedConfig {
   readonly state: { readonly kind: "sqlite"; readonly path: string };
   readonly listen: Listen;
   readonly limits: Limits & { readonly concurrency: number };
+  readonly deleteGate: GateLimits;
   readonly retry: Retry;
   readonly schedule: Schedule;
+}
+
+/** What the settings of a rule are kept under: its id, with the source where it is one of several of a mesh. */
+export function settingsKey(rule: Rule): string {
+  return rule.mesh === undefined ? rule.id : `${rule.id} ${rule.source.id}`;
+}
+
+/** The settings of a rule of this config; of a mesh, those of the direction that starts at the rule's source. */
+export function settingsOf(config: ResolvedConfig, rule: Rule): RuleSettings {
+  const settings = config.ruleSettings[settingsKey(rule)];
+  if (settings === undefined) throw new ReplicationError("Internal", `the config has no settings of rule ${rule.id}`);
+  return settings;
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>;

@@ -9,6 +9,11 @@ import { parseDuration, parseRate, parseSize } from "./units.ts";
 /** Region names that open a region map: `{eu-west-1: photos}`. */
 export const AWS_REGION: RegExp = /^(?:[a-z]{2}|us-gov|us-iso[a-z]?)-[a-z]+-\d{1,2}$/;
 
+/** A rule has a source with destinations, or a mesh. */
+export const MISSING_SIDE = "is missing";
+export const TWO_FORMS = "stands beside source or destinations";
+export const TOO_FEW_MEMBERS = "needs two members at least";
+
 const text = z.string().min(1, "must not be empty");
 const id = z.string().regex(/^[A-Za-z0-9._-]+$/, 'may hold letters, digits, ".", "-" and "_" only');
 const secret = text.transform((value) => new Secret(value));
@@ -48,7 +53,7 @@ const credentials = z.strictObject({
 });
 
 const events = z.discriminatedUnion("type", [
-  z.strictObject({ type: z.literal("webhook") }),
+  z.strictObject({ type: z.literal("webhook"), arn: text.optional() }),
   z.strictObject({ type: z.literal("sqs"), queueUrl: z.url(), region: text.optional() }),
   z.strictObject({ type: z.literal("poll"), every: duration.default("30s") }),
   z.strictObject({ type: z.literal("none") }),
@@ -65,9 +70,21 @@ const store = z.strictObject({
   limits: limits.optional(),
 });
 
-const bucketMap = z.strictObject({ bucket: text, store: text.optional(), region: text.optional(), prefix: z.string().optional() });
-const sourceMap = bucketMap.extend({ events: events.optional() });
-const destinationMap = bucketMap.extend({ id: text.optional(), storageClass: text.optional(), existingObjects: flag.optional() });
+const bucketMap = z.strictObject({ bucket: text, store: text.optional(), region: text.optional() });
+const sourceMap = bucketMap.extend({ prefix: z.string().optional(), events: events.optional() });
+const encryption = z
+  .strictObject({ type: z.enum(["AES256", "aws:kms"]), keyId: text.optional() })
+  .refine(({ type, keyId }) => type === "aws:kms" || keyId === undefined, { path: ["keyId"], error: "needs type: aws:kms" });
+const replicaMap = bucketMap.extend({ storageClass: text.optional(), encryption: encryption.optional() });
+const destinationMap = replicaMap.extend({
+  prefix: z.string().optional(),
+  id: text.optional(),
+  existingObjects: flag.optional(),
+});
+const memberMap = replicaMap.extend({
+  regions: z.array(text).min(1, "must name at least one region").optional(),
+  events: events.optional(),
+});
 const regionMap = z
   .record(z.string().regex(AWS_REGION), text)
   .refine((value) => Object.keys(value).length === 1, "a region map has one entry, as in {eu-west-1: photos}");
@@ -80,18 +97,66 @@ const filter = z.strictObject({
   maxBytes: size.optional(),
 });
 
-const preserve = z.strictObject({ tags: flag.default(true), storageClass: flag.default(true) });
+/** A member as the buckets it stands for: one, or one for every region. */
+function bucketsOf(member: z.infer<typeof memberMap> | z.infer<typeof regionMap> | string): readonly unknown[] {
+  return typeof member === "object" && Array.isArray(member.regions) ? member.regions : [member];
+}
 
-const rule = z.strictObject({
+const preserve = z.strictObject({
+  tags: flag.default(true),
+  storageClass: flag.default(true),
+  acl: flag.default(false),
+  objectLock: flag.default(true),
+  encryption: flag.default(true),
+});
+
+const ruleMap = z.strictObject({
   id,
-  source: z.union([text, sourceMap, regionMap]),
-  destinations: z.array(z.union([text, destinationMap, regionMap])).min(1, "must name at least one bucket"),
+  source: z.union([text, sourceMap, regionMap]).optional(),
+  destinations: z
+    .array(z.union([text, destinationMap, regionMap]))
+    .min(1, "must name at least one bucket")
+    .optional(),
+  mesh: z
+    .array(z.union([text, memberMap, regionMap]))
+    .refine((members) => members.flatMap(bucketsOf).length > 1, TOO_FEW_MEMBERS)
+    .optional(),
   engine: z.enum(["auto", "copy"]).default("auto"),
   enabled: flag.default(true),
   filter: filter.prefault({}),
   preserve: preserve.prefault({}),
   existingObjects: flag.default(true),
+  conflict: z.enum(["newest", "priority", "hold"]).optional(),
+  deletes: z.enum(["none", "markers", "propagate"]).default("none"),
+  expirations: flag.default(false),
+  versions: z.enum(["current", "all"]).default("current"),
+  transit: flag.default(false),
+  stamp: z.enum(["interior", "always", "never"]).default("interior"),
+  unsafe: z.array(z.literal("unconditional-deletes")).default([]),
+  renamedFrom: id.optional(),
   limits: limits.optional(),
+});
+
+/** Holds whatever else is wrong with the rule, so that all is said at once. */
+const evenIfWrong = { when: ({ value }: { readonly value: unknown }) => isMap(value) };
+const rule = ruleMap
+  .refine(({ mesh, source }) => mesh !== undefined || source !== undefined, { path: ["source"], error: MISSING_SIDE, ...evenIfWrong })
+  .refine(({ mesh, destinations }) => mesh !== undefined || destinations !== undefined, {
+    path: ["destinations"],
+    error: MISSING_SIDE,
+    ...evenIfWrong,
+  })
+  .refine(({ mesh, source, destinations }) => mesh === undefined || (source ?? destinations) === undefined, {
+    path: ["mesh"],
+    error: TWO_FORMS,
+    ...evenIfWrong,
+  })
+  .meta({ oneOf: [{ required: ["source", "destinations"] }, { required: ["mesh"] }] });
+
+const deleteGate = z.strictObject({
+  max: integer(0).default(1000),
+  percent: integer(0, 100).default(10),
+  window: duration.default("10m"),
 });
 
 const listen = z.strictObject({
@@ -113,6 +178,7 @@ const config = z.strictObject({
   state: text.default("sqlite:./replicast.db"),
   listen: listen.prefault({}),
   limits: limits.extend({ concurrency: integer(1, 65_536).default(64) }).prefault({}),
+  deleteGate: deleteGate.prefault({}),
   retry: z
     .strictObject({ maxAttempts: integer(1).default(10), initial: duration.default("1s"), max: duration.default("15m") })
     .prefault({}),

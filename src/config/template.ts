@@ -26,12 +26,17 @@ rules:
       # - { bucket: "photos-archive@eu-west-1", id: archive, prefix: minio/, storageClass: STANDARD_IA }
     # filter: { prefix: raw/, suffix: .jpg, tags: { team: x }, minBytes: 1, maxBytes: 1TiB }
     # existingObjects: true       # also copy what was there before the rule
-    # preserve: { tags: true, storageClass: true }
+    # deletes: none               # none | markers | propagate
+    # preserve: { tags: true, storageClass: true, acl: false, objectLock: true, encryption: true }
     # enabled: true
+  # - id: team                    # two-way and more: every member to all others
+  #   mesh: [minio:team, "team-copy@us-east-1"]
+  #   conflict: newest            # newest | priority | hold
 
 # state: sqlite:./replicast.db    # what has been replicated; one file, beside this one
 # listen: { host: 127.0.0.1, port: 8417, tokens: [{ token: "\${ADMIN_TOKEN}", scope: admin }] }
 # limits: { concurrency: 64, bandwidth: 500MiB/s, requestsPerSecond: 3000 }
+# deleteGate: { max: 1000, percent: 10, window: 10m }
 # retry: { maxAttempts: 10, initial: 1s, max: 15m }
-# schedule: { sync: 24h }     # 'off' disables
+# schedule: { sync: 24h, attributes: 7d }    # 'off' disables
 `;

@@ -1,5 +1,5 @@
 import type { ErrorCode } from "../domain/error.ts";
-import type { Proof, Status } from "../domain/status.ts";
+import type { Operation, Proof, Status } from "../domain/status.ts";
 
 /** The JSON documents that the HTTP API and `--json` both give. Fields are only ever added; what is not known is null; times end in `Z`. */
 export const SCHEMA_VERSION = 1;
@@ -68,7 +68,7 @@ export interface ObjectEntry {
   readonly rule: string;
   readonly destination: string;
   readonly engine: "copy" | "native";
-  readonly operation: "copy";
+  readonly operation: Operation;
   readonly status: Status;
   readonly reason: string | null;
   readonly notes: readonly string[];
@@ -106,6 +106,108 @@ export interface FailureItem {
   readonly firstFailedAt: string | null;
   readonly lastFailedAt: string | null;
   readonly error: ErrorDocument | null;
+}
+
+/** `deletes list`: a delete that the gate holds until a person says what becomes of it. */
+export interface HeldDeleteItem {
+  readonly id: string;
+  readonly rule: string;
+  readonly destination: string;
+  readonly bucket: string | null;
+  readonly key: string;
+  readonly versionId: string | null;
+  /** When the object was deleted at its source. */
+  readonly eventTime: string | null;
+  readonly heldAt: string | null;
+  /** Of the object that the delete would remove. */
+  readonly bytes: number | null;
+  readonly destinationEtag: string | null;
+}
+
+/** `conflicts list`: two contents of one key that know nothing of each other. */
+export interface ConflictItem {
+  readonly id: string;
+  readonly rule: string;
+  readonly key: string;
+  readonly state: "OPEN" | "RESOLVED";
+  readonly sides: readonly ConflictSideItem[];
+  /** The bucket whose side stays; null while nobody has said, and where the sides became one by themselves. */
+  readonly winner: string | null;
+  readonly resolvedBy: "newest" | "priority" | "person" | null;
+  readonly detectedAt: string;
+  readonly resolvedAt: string | null;
+}
+
+export interface ConflictSideItem {
+  readonly bucket: string;
+  readonly key: string;
+  /** Null: deleted there. */
+  readonly object: {
+    readonly etag: string;
+    readonly versionId: string | null;
+    readonly bytes: number;
+    readonly lastModified: string | null;
+  } | null;
+  /** The bucket that a client wrote it at, and when. */
+  readonly origin: string;
+  readonly originTime: string;
+}
+
+/** The answer to `redrive`, `discard`, `approve` and `reject`. */
+export interface ChangeDocument extends Versioned {
+  /** Rows that were changed. */
+  readonly changed: number;
+  /** Of the ids given, those that name no such row, or none any more. */
+  readonly notFound: readonly string[];
+}
+
+/** The answer to `pause` and `resume`. */
+export interface RuleStateDocument extends Versioned {
+  readonly rule: string;
+  readonly state: RuleStatus["state"];
+}
+
+/** `explain`: why an object is, or is not, where the rules say. */
+export interface ExplainDocument extends Versioned {
+  readonly bucket: string;
+  readonly key: string;
+  /** Rules that this bucket is a source of. */
+  readonly rules: readonly ExplainedRule[];
+  /** Rules that write to this bucket, where the key is one that they could have written. */
+  readonly writtenBy: readonly ExplainedWriter[];
+  /** Open conflicts of the key. */
+  readonly conflicts: readonly ConflictItem[];
+}
+
+export interface ExplainedRule {
+  readonly rule: string;
+  readonly state: RuleStatus["state"];
+  /** `depends`: on the object's size or tags, which only a look at the object tells. */
+  readonly applies: "yes" | "no" | "depends";
+  readonly reasons: readonly string[];
+  readonly destinations: readonly ExplainedDestination[];
+}
+
+export interface ExplainedDestination {
+  readonly id: string;
+  readonly bucket: string;
+  /** The key that the object has there. */
+  readonly key: string;
+  /** Null: neither an event nor a listing has told of the object yet. */
+  readonly entry: ExplainedEntry | null;
+  /** Null where the rule replicates no deletes. */
+  readonly gate: { readonly state: "OPEN" | "SHUT"; readonly shutAt: string | null } | null;
+}
+
+export interface ExplainedEntry extends ObjectEntry {
+  readonly firstFailedAt: string | null;
+}
+
+export interface ExplainedWriter {
+  readonly rule: string;
+  readonly bucket: string;
+  readonly key: string;
+  readonly entry: ExplainedEntry | null;
 }
 
 export interface ErrorDocument {

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import type { Bucket } from "../domain/bucket.ts";
 import { type ErrorCode, ReplicationError } from "../domain/error.ts";
 import type { ParsedMessage } from "../domain/event.ts";
-import type { Rule } from "../domain/rule.ts";
+import { PLAIN_COPY, type Rule } from "../domain/rule.ts";
 import type { LedgerEntry } from "../domain/status.ts";
 import type { EntryFilter, State } from "../ports/state.ts";
 import type { ScopedToken } from "./authenticator.ts";
@@ -32,7 +32,8 @@ const RULE: Rule = {
     existingObjects: true,
   })),
   filter: {},
-  preserve: { tags: true, storageClass: true },
+  preserve: { tags: true, storageClass: true, acl: false, objectLock: false, encryption: false },
+  ...PLAIN_COPY,
   enabled: true,
 };
 
@@ -42,6 +43,8 @@ const ENTRY: LedgerEntry = {
   key: "raw/x y",
   status: "FAILED",
   operation: "copy",
+  versionId: "",
+  origin: null,
   reason: "AccessDenied",
   notes: ["TagsNotKept"],
   replica: null,
@@ -114,7 +117,8 @@ class FakeState {
       intake: async () => [{ store: "a", received: 5, ignored: 1, malformed: 1, lastMalformed: { reason: "why", at: NOW } }],
       syncProgress: async () => ({ startedAt: NOW, after: null, finishedAt: NOW }),
     };
-    return { ledger, tasks, journal } as unknown as State;
+    const safeguards = { pausedRules: async () => [] };
+    return { ledger, tasks, journal, safeguards } as unknown as State;
   }
 }
 

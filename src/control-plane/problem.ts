@@ -1,4 +1,4 @@
-import { type ErrorCode, isReplicationError, type ReplicationError, toReplicationError } from "../domain/error.ts";
+import { type ErrorCode, isReplicationError, ReplicationError, toReplicationError } from "../domain/error.ts";
 import type { HttpCode, ProblemDocument } from "./contract.ts";
 
 export interface Problem {
@@ -15,6 +15,7 @@ const TITLES: Readonly<Record<number, string>> = {
   403: "Forbidden",
   404: "Not Found",
   405: "Method Not Allowed",
+  409: "Conflict",
   413: "Content Too Large",
   500: "Internal Server Error",
   503: "Service Unavailable",
@@ -24,6 +25,7 @@ const STATUS_OF_CODE: ReadonlyMap<ErrorCode, number> = new Map([
   ["InvalidRequest", 400],
   ["MalformedEvent", 400],
   ["NoSuchBucket", 404],
+  ["PreconditionFailed", 409],
   ["EntityTooLarge", 413],
   ["Overloaded", 503],
   ["LedgerUnavailable", 503],
@@ -44,6 +46,7 @@ export function problemResponse(problem: Problem): Response {
 /** The answer to an error that was thrown. What nobody expected is not told to the other side: it is in the log. */
 export function errorProblem(error: unknown): Problem {
   const known = isReplicationError(error) ? error : undefined;
+  if (known !== undefined && isNotFound(known)) return { status: 404, code: "NotFound", detail: known.message, hint: known.hint };
   const status = known === undefined ? 500 : (STATUS_OF_CODE.get(known.code) ?? 500);
   if (status === 503) return unavailableProblem(error);
   if (known === undefined) return { status, code: "Internal", detail: "something went wrong here", hint: "see the log of the daemon" };
@@ -60,4 +63,13 @@ export function unavailableProblem(error: unknown): Problem {
 /** In whole seconds, and never 0: a sender that obeys it must not come back at once. */
 function retryAfter(error: ReplicationError): string {
   return String(Math.max(1, Math.ceil((error.retryAfterMs ?? 0) / 1000)));
+}
+
+/** The error of a request for something that the API knows no such thing of. */
+export function notFoundError(message: string, hint: string): ReplicationError {
+  return new ReplicationError("InvalidRequest", message, { hint, at: { status: 404 } });
+}
+
+function isNotFound({ code, at }: ReplicationError): boolean {
+  return code === "InvalidRequest" && at.status === 404;
 }

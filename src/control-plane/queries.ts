@@ -3,8 +3,29 @@ import { ReplicationError } from "../domain/error.ts";
 import type { Rule } from "../domain/rule.ts";
 import { STATUSES, type Status } from "../domain/status.ts";
 import type { EntryFilter, State } from "../ports/state.ts";
-import type { FailureItem, ListDocument, ObjectDocument, ObjectListItem, StatusDocument } from "./contract.ts";
-import { toFailureList, toObjectDocument, toObjectList, toStatusDocument } from "./status.ts";
+import {
+  type ConflictItem,
+  type FailureItem,
+  type HeldDeleteItem,
+  type ListDocument,
+  type ObjectDocument,
+  type ObjectListItem,
+  SCHEMA_VERSION,
+  type StatusDocument,
+  type Versioned,
+} from "./contract.ts";
+import { notFoundError } from "./problem.ts";
+import { FAILURES, HELD_DELETES, isOfKind, type Row, type RowKind, Rows } from "./rows.ts";
+import {
+  Names,
+  toConflict,
+  toConflictList,
+  toFailureList,
+  toHeldDeleteList,
+  toObjectDocument,
+  toObjectList,
+  toStatusDocument,
+} from "./status.ts";
 
 /** What the queries read. */
 export interface QueryScope {
@@ -25,6 +46,12 @@ export interface ListQuery {
   readonly nextToken?: string | undefined;
 }
 
+/** The filters of `conflicts list`. */
+export interface ConflictQuery extends Pick<ListQuery, "rule" | "limit" | "nextToken"> {
+  /** @defaultValue open */
+  readonly state?: string | undefined;
+}
+
 const DEFAULT_LIMIT = 100;
 const MAX_LIMIT = 1000;
 
@@ -34,22 +61,24 @@ const MAX_LIMIT = 1000;
  * @throws ReplicationError `InvalidRequest` for a rule that is not in the config
  */
 export async function queryStatus(scope: QueryScope, now: number, ruleId?: string): Promise<StatusDocument> {
-  const rules = ruleId === undefined ? scope.rules : [ruleOf(scope.rules, ruleId)];
-  const { tasks, ledger, journal } = scope.state;
-  const synced = async (rule: Rule) => [rule.id, (await journal.syncProgress(rule.id))?.finishedAt ?? null] as const;
-  const [summaries, pending, intake, lastSyncAt] = await Promise.all([
+  const rules = ruleId === undefined ? scope.rules : legsOf(scope.rules, ruleId);
+  const { tasks, ledger, journal, safeguards } = scope.state;
+  const synced = async (id: string) => [id, (await journal.syncProgress(id))?.finishedAt ?? null] as const;
+  const [summaries, pending, intake, paused, lastSyncAt] = await Promise.all([
     ledger.summaries(now),
     tasks.pending(),
     journal.intake(),
-    Promise.all(rules.map(synced)),
+    safeguards.pausedRules(),
+    Promise.all([...new Set(rules.map(({ id }) => id))].map(synced)),
   ]);
-  return toStatusDocument(scope.name, rules, { summaries, pending, intake, lastSyncAt: new Map(lastSyncAt) });
+  const facts = { summaries, pending, intake, lastSyncAt: new Map(lastSyncAt), paused: new Set(paused) };
+  return toStatusDocument(scope.name, rules, facts);
 }
 
 /** Reads the document of one object of a source bucket. */
 export async function queryObject(scope: QueryScope, bucket: Bucket, key: string): Promise<ObjectDocument> {
   const entries = await scope.state.ledger.entriesOf(bucket.id, key);
-  return toObjectDocument(scope.rules, { bucket: bucket.name, key }, entries);
+  return toObjectDocument(scope.rules, { bucket, key }, entries);
 }
 
 /**
@@ -58,8 +87,8 @@ export async function queryObject(scope: QueryScope, bucket: Bucket, key: string
  * @throws ReplicationError `InvalidRequest` for a filter that nothing can match
  */
 export async function queryObjects(scope: QueryScope, query: ListQuery): Promise<ListDocument<ObjectListItem>> {
-  const { entries, nextToken } = await scope.state.ledger.list(toFilter(scope.rules, query));
-  return toObjectList(scope.rules, entries, nextToken);
+  const { rows, nextToken } = await rowsOf(scope).page(toFilter(scope.rules, query));
+  return toObjectList(scope.rules, rows, nextToken);
 }
 
 /**
@@ -68,8 +97,67 @@ export async function queryObjects(scope: QueryScope, query: ListQuery): Promise
  * @throws ReplicationError `InvalidRequest` for a filter that nothing can match
  */
 export async function queryFailures(scope: QueryScope, query: ListQuery): Promise<ListDocument<FailureItem>> {
-  const { entries, nextToken } = await scope.state.ledger.list(toFilter(scope.rules, { ...query, status: "FAILED" }));
-  return toFailureList(scope.rules, entries, nextToken);
+  const { rows, nextToken } = await rowsOf(scope).pageOfKind(toFilter(scope.rules, query), FAILURES);
+  return toFailureList(scope.rules, rows, nextToken);
+}
+
+/** Reads one failed row. @throws ReplicationError not found */
+export async function queryFailure(scope: QueryScope, id: string): Promise<FailureItem & Versioned> {
+  const row = await findRow(scope, id, FAILURES);
+  return one(toFailureList(scope.rules, [row], null));
+}
+
+/**
+ * Reads one page of `deletes list`.
+ *
+ * @throws ReplicationError `InvalidRequest` for a filter that nothing can match
+ */
+export async function queryHeldDeletes(scope: QueryScope, query: ListQuery): Promise<ListDocument<HeldDeleteItem>> {
+  const { rows, nextToken } = await rowsOf(scope).pageOfKind(toFilter(scope.rules, query), HELD_DELETES);
+  return toHeldDeleteList(scope.rules, rows, nextToken);
+}
+
+/** Reads one held delete. @throws ReplicationError not found */
+export async function queryHeldDelete(scope: QueryScope, id: string): Promise<HeldDeleteItem & Versioned> {
+  const row = await findRow(scope, id, HELD_DELETES);
+  return one(toHeldDeleteList(scope.rules, [row], null));
+}
+
+/**
+ * Reads one page of `conflicts list`, the newest first.
+ *
+ * @throws ReplicationError `InvalidRequest` for a filter that nothing can match
+ */
+export async function queryConflicts(scope: QueryScope, query: ConflictQuery): Promise<ListDocument<ConflictItem>> {
+  const { rule, nextToken } = query;
+  if (rule !== undefined) legsOf(scope.rules, rule);
+  const open = toOpen(query.state);
+  const page = await scope.state.safeguards.conflicts({ rule, open, limit: toLimit(query.limit), nextToken });
+  return toConflictList(scope.rules, page.conflicts, page.nextToken);
+}
+
+/** Reads one conflict. @throws ReplicationError not found */
+export async function queryConflict(scope: QueryScope, id: string): Promise<ConflictItem & Versioned> {
+  const conflict = await scope.state.safeguards.conflict(id);
+  if (conflict === undefined) throw notFoundError(`no conflict has the id "${id}"`, "replicast conflicts list shows those that are open");
+  return { schemaVersion: SCHEMA_VERSION, ...toConflict(conflict, new Names(scope.rules)) };
+}
+
+async function findRow(scope: QueryScope, id: string, kind: RowKind): Promise<Row> {
+  const row = await rowsOf(scope).find(id);
+  if (row !== undefined && isOfKind(row.entry, kind)) return row;
+  const [what, list] = kind === FAILURES ? ["failure", "failures"] : ["held delete", "deletes"];
+  throw notFoundError(`no ${what} has the id "${id}"`, `it may have been dealt with; replicast ${list} list shows what is there`);
+}
+
+function one<Item extends object>({ items, schemaVersion }: ListDocument<Item>): Item & Versioned {
+  const [item] = items;
+  if (item === undefined) throw new RangeError("a list of one row is empty");
+  return { schemaVersion, ...item };
+}
+
+function rowsOf({ rules, state }: QueryScope): Rows {
+  return new Rows(rules, state);
 }
 
 /** Finds a bucket that the rules name by how it prints, by its canonical id, or as `s3://bucket` or plain `bucket` in the store `aws`. */
@@ -88,7 +176,7 @@ function bucketsOf(rules: readonly Rule[]): readonly Bucket[] {
 }
 
 function toFilter(rules: readonly Rule[], query: ListQuery): EntryFilter {
-  if (query.rule !== undefined) ruleOf(rules, query.rule);
+  if (query.rule !== undefined) legsOf(rules, query.rule);
   return {
     rule: query.rule,
     destination: query.destination === undefined ? undefined : canonicalOf(rules, query.destination, query.rule),
@@ -99,10 +187,15 @@ function toFilter(rules: readonly Rule[], query: ListQuery): EntryFilter {
   };
 }
 
-function ruleOf(rules: readonly Rule[], id: string): Rule {
-  const rule = rules.find((one) => one.id === id);
-  if (rule === undefined) throw invalid(`no rule has the id "${id}"`, `known rules: ${rules.map((one) => one.id).join(", ")}`);
-  return rule;
+/**
+ * The rule of an id; of a mesh, every direction of it.
+ *
+ * @throws ReplicationError `InvalidRequest` for a rule that is not in the config
+ */
+export function legsOf(rules: readonly Rule[], id: string): readonly [Rule, ...Rule[]] {
+  const [first, ...others] = rules.filter((one) => one.id === id);
+  if (first !== undefined) return [first, ...others];
+  throw invalid(`no rule has the id "${id}"`, `known rules: ${[...new Set(rules.map((rule) => rule.id))].join(", ")}`);
 }
 
 function canonicalOf(rules: readonly Rule[], destination: string, ruleId: string | undefined): string {
@@ -124,6 +217,13 @@ function toStatus(text: string | undefined): Status | undefined {
   const status = STATUSES.find((one) => one === text.toUpperCase());
   if (status === undefined) throw invalid(`"${text}" is no status`, `one of ${STATUSES.join(", ")}`);
   return status;
+}
+
+function toOpen(state: string | undefined): boolean | undefined {
+  const known: Readonly<Record<string, boolean | undefined>> = { open: true, resolved: false, all: undefined };
+  const name = (state ?? "open").toLowerCase();
+  if (Object.hasOwn(known, name)) return known[name];
+  throw invalid(`"${state}" is no state of a conflict`, `one of ${Object.keys(known).join(", ")}`);
 }
 
 function toLimit(limit: number | undefined): number {

@@ -1,11 +1,15 @@
+import type { Conflict, ConflictSide } from "../domain/conflict.ts";
 import type { RecordedError } from "../domain/error.ts";
 import type { Destination, Rule } from "../domain/rule.ts";
 import type { LedgerEntry } from "../domain/status.ts";
 import type { IntakeCounts, PendingSummary, Route, RouteSummary } from "../ports/state.ts";
 import {
+  type ConflictItem,
+  type ConflictSideItem,
   type DestinationStatus,
   type ErrorDocument,
   type FailureItem,
+  type HeldDeleteItem,
   type IntakeStatus,
   type ListDocument,
   type ObjectDocument,
@@ -15,6 +19,7 @@ import {
   SCHEMA_VERSION,
   type StatusDocument,
 } from "./contract.ts";
+import { type Row, rowId } from "./rows.ts";
 
 /** What the state knows, as one moment's reading. */
 export interface StatusFacts {
@@ -23,56 +28,84 @@ export interface StatusFacts {
   readonly intake: readonly IntakeCounts[];
   /** When the last complete sync of each rule ended, by rule id; milliseconds since the epoch. */
   readonly lastSyncAt: ReadonlyMap<string, number | null>;
+  /** Ids of rules. */
+  readonly paused: ReadonlySet<string>;
 }
 
-/** The document of `status`: every rule given with every destination of it, whether anything is known of them or not. */
+/**
+ * The document of `status`: every rule given with every destination of it, whether anything is known of them or not. The directions of a
+ * mesh are one rule, and each of its members is a destination of all the others.
+ */
 export function toStatusDocument(name: string, rules: readonly Rule[], facts: StatusFacts): StatusDocument {
   const summaries = byRoute(facts.summaries);
   const pending = byRoute(facts.pending);
-  const toRule = (rule: Rule): RuleStatus => ({
-    id: rule.id,
+  const toRule = (legs: readonly [Rule, ...Rule[]]): RuleStatus => ({
+    id: legs[0].id,
     engine: "copy",
-    state: rule.enabled ? "ACTIVE" : "DISABLED",
+    state: stateOf(legs[0], facts.paused),
     direction: "forward",
-    lastSyncAt: toTime(facts.lastSyncAt.get(rule.id)),
-    destinations: rule.destinations.map((destination) => {
-      const route = routeKey(rule.id, destination.canonicalId);
-      return toDestination(destination, summaries.get(route), pending.get(route));
+    lastSyncAt: toTime(facts.lastSyncAt.get(legs[0].id)),
+    destinations: destinationsOf(legs).map((destination) => {
+      const route = routeKey(legs[0].id, destination.canonicalId);
+      return toDestination(destination, summaries.get(route) ?? [], pending.get(route) ?? []);
     }),
   });
-  return { schemaVersion: SCHEMA_VERSION, name, rules: rules.map(toRule), intake: facts.intake.map(toIntake) };
+  return { schemaVersion: SCHEMA_VERSION, name, rules: byId(rules).map(toRule), intake: facts.intake.map(toIntake) };
+}
+
+/** What a rule does at the moment. */
+export function stateOf(rule: Rule, paused: ReadonlySet<string>): RuleStatus["state"] {
+  if (!rule.enabled) return "DISABLED";
+  return paused.has(rule.id) ? "PAUSED" : "ACTIVE";
 }
 
 /** The document of one object: an entry per row, in the order of the rules and their destinations. */
 export function toObjectDocument(
   rules: readonly Rule[],
-  object: { readonly bucket: string; readonly key: string },
+  object: { readonly bucket: { readonly id: string; readonly name: string }; readonly key: string },
   entries: readonly LedgerEntry[],
 ): ObjectDocument {
-  const names = new RouteNames(rules);
+  const names = new Names(rules);
   const ordered = entries.toSorted((a, b) => names.order(a) - names.order(b));
-  return { schemaVersion: SCHEMA_VERSION, ...object, entries: ordered.map((entry) => toEntry(entry, names)) };
+  const { bucket, key } = object;
+  return {
+    schemaVersion: SCHEMA_VERSION,
+    bucket: bucket.name,
+    key,
+    entries: ordered.map((entry) => toEntry({ entry, route: routeFrom(bucket.id, entry) }, names)),
+  };
 }
 
 /** The document of `objects list`, in the order of the rows given. */
-export function toObjectList(
-  rules: readonly Rule[],
-  entries: readonly LedgerEntry[],
-  nextToken: string | null,
-): ListDocument<ObjectListItem> {
-  const names = new RouteNames(rules);
-  const items = entries.map((entry) => ({ bucket: names.source(entry), key: entry.key, ...toEntry(entry, names) }));
-  return { schemaVersion: SCHEMA_VERSION, items, nextToken };
+export function toObjectList(rules: readonly Rule[], rows: readonly Row[], nextToken: string | null): ListDocument<ObjectListItem> {
+  const names = new Names(rules);
+  return { schemaVersion: SCHEMA_VERSION, items: rows.map((row) => toObjectListItem(row, names)), nextToken };
+}
+
+export function toObjectListItem(row: Row, names: Names): ObjectListItem {
+  return { bucket: names.source(row), key: row.entry.key, ...toEntry(row, names) };
 }
 
 /** The document of `failures list`, in the order of the rows given. */
-export function toFailureList(
+export function toFailureList(rules: readonly Rule[], rows: readonly Row[], nextToken: string | null): ListDocument<FailureItem> {
+  const names = new Names(rules);
+  return { schemaVersion: SCHEMA_VERSION, items: rows.map((row) => toFailure(row, names)), nextToken };
+}
+
+/** The document of `deletes list`, in the order of the rows given. */
+export function toHeldDeleteList(rules: readonly Rule[], rows: readonly Row[], nextToken: string | null): ListDocument<HeldDeleteItem> {
+  const names = new Names(rules);
+  return { schemaVersion: SCHEMA_VERSION, items: rows.map((row) => toHeldDelete(row, names)), nextToken };
+}
+
+/** The document of `conflicts list`, in the order of the conflicts given. */
+export function toConflictList(
   rules: readonly Rule[],
-  entries: readonly LedgerEntry[],
+  conflicts: readonly Conflict[],
   nextToken: string | null,
-): ListDocument<FailureItem> {
-  const names = new RouteNames(rules);
-  return { schemaVersion: SCHEMA_VERSION, items: entries.map((entry) => toFailure(entry, names)), nextToken };
+): ListDocument<ConflictItem> {
+  const names = new Names(rules);
+  return { schemaVersion: SCHEMA_VERSION, items: conflicts.map((conflict) => toConflict(conflict, names)), nextToken };
 }
 
 /** Milliseconds since the epoch as ISO 8601 in UTC. */
@@ -80,24 +113,50 @@ export function toTime(ms: number | null | undefined): string | null {
   return ms === null || ms === undefined ? null : new Date(ms).toISOString();
 }
 
+/** A member of a mesh is a destination of every other one, under one id. */
+function destinationsOf(legs: readonly [Rule, ...Rule[]]): readonly Destination[] {
+  const found = new Map<string, Destination>();
+  for (const { destinations } of legs) for (const destination of destinations) found.set(destination.canonicalId, destination);
+  const { mesh } = legs[0];
+  if (mesh === undefined) return [...found.values()];
+  return [...found.values()].sort((a, b) => mesh.indexOf(a.bucket.id) - mesh.indexOf(b.bucket.id));
+}
+
 function toDestination(
   destination: Destination,
-  summary: RouteSummary | undefined,
-  pending: PendingSummary | undefined,
+  summaries: readonly RouteSummary[],
+  pending: readonly PendingSummary[],
 ): DestinationStatus {
   // A route that the state has no row of is known to have none: that is 0, not null.
   return {
     id: destination.id,
     bucket: destination.bucket.name,
-    operationsPending: pending?.operations ?? 0,
-    bytesPending: pending?.bytes ?? 0,
-    operationsCompleted: summary?.completed.operations ?? 0,
-    bytesCompleted: summary?.completed.bytes ?? 0,
-    operationsFailed: summary?.failed ?? 0,
-    operationsHeld: summary?.held ?? 0,
-    oldestPendingAt: toTime(pending?.oldestAt),
-    replicationLatencyMs: summary?.latencyMs ?? null,
+    operationsPending: sum(pending, ({ operations }) => operations),
+    bytesPending: sum(pending, ({ bytes }) => bytes),
+    operationsCompleted: sum(summaries, ({ completed }) => completed.operations),
+    bytesCompleted: sum(summaries, ({ completed }) => completed.bytes),
+    operationsFailed: sum(summaries, ({ failed }) => failed),
+    operationsHeld: sum(summaries, ({ held }) => held),
+    oldestPendingAt: toTime(oldest(pending)),
+    replicationLatencyMs: slowest(summaries),
   };
+}
+
+function oldest(pending: readonly PendingSummary[]): number | null {
+  const times = pending.flatMap(({ oldestAt }) => oldestAt ?? []);
+  return times.length === 0 ? null : Math.min(...times);
+}
+
+/** Percentiles of several sources cannot be put together; the worst of each promises nothing that is not so. */
+function slowest(summaries: readonly RouteSummary[]): RouteSummary["latencyMs"] {
+  const known = summaries.flatMap(({ latencyMs }) => latencyMs ?? []);
+  if (known.length === 0) return null;
+  const worst = (of: (latency: (typeof known)[number]) => number) => Math.max(...known.map(of));
+  return { p50: worst(({ p50 }) => p50), p95: worst(({ p95 }) => p95), p99: worst(({ p99 }) => p99), max: worst(({ max }) => max) };
+}
+
+function sum<T>(items: readonly T[], of: (item: T) => number): number {
+  return items.reduce((total, item) => total + of(item), 0);
 }
 
 function toIntake(counts: IntakeCounts): IntakeStatus {
@@ -106,7 +165,9 @@ function toIntake(counts: IntakeCounts): IntakeStatus {
   return { store, received, ignored, malformed, lastMalformed: last };
 }
 
-function toEntry(entry: LedgerEntry, names: RouteNames): ObjectEntry {
+/** One row as `status BUCKET/KEY` shows it. */
+export function toEntry(row: Row, names: Names): ObjectEntry {
+  const { entry } = row;
   const { replica } = entry;
   return {
     rule: entry.rule,
@@ -116,13 +177,13 @@ function toEntry(entry: LedgerEntry, names: RouteNames): ObjectEntry {
     status: entry.status,
     reason: entry.reason,
     notes: entry.notes,
-    versionId: replica?.versionId ?? null,
+    versionId: versionOf(entry),
     etag: replica?.etag ?? null,
     bytes: replica?.bytes ?? null,
     proof: replica?.proof ?? null,
     destinationEtag: replica?.destinationEtag ?? null,
     destinationVersionId: replica?.destinationVersionId ?? null,
-    origin: names.source(entry),
+    origin: names.origin(row),
     attempts: entry.attempts,
     eventTime: toTime(entry.eventTime),
     startedAt: toTime(entry.startedAt),
@@ -133,15 +194,15 @@ function toEntry(entry: LedgerEntry, names: RouteNames): ObjectEntry {
   };
 }
 
-function toFailure(entry: LedgerEntry, names: RouteNames): FailureItem {
-  const destination = names.destination(entry);
+function toFailure(row: Row, names: Names): FailureItem {
+  const { entry } = row;
   return {
-    id: failureId(entry.rule, destination, entry.key),
+    id: rowId(row),
     rule: entry.rule,
-    destination,
-    bucket: names.source(entry),
+    destination: names.destination(entry),
+    bucket: names.source(row),
     key: entry.key,
-    versionId: entry.replica?.versionId ?? null,
+    versionId: versionOf(entry),
     attempts: entry.attempts,
     firstFailedAt: toTime(entry.firstFailedAt),
     lastFailedAt: toTime(entry.finishedAt),
@@ -149,9 +210,49 @@ function toFailure(entry: LedgerEntry, names: RouteNames): FailureItem {
   };
 }
 
-/** Names a failed row in one word that a shell takes as it is and that can be read back: its rule, destination and key. */
-function failureId(rule: string, destination: string, key: string): string {
-  return Buffer.from(JSON.stringify([rule, destination, key])).toString("base64url");
+function toHeldDelete(row: Row, names: Names): HeldDeleteItem {
+  const { entry } = row;
+  return {
+    id: rowId(row),
+    rule: entry.rule,
+    destination: names.destination(entry),
+    bucket: names.source(row),
+    key: entry.key,
+    versionId: versionOf(entry),
+    eventTime: toTime(entry.eventTime),
+    heldAt: toTime(entry.finishedAt),
+    bytes: entry.replica?.bytes ?? null,
+    destinationEtag: entry.replica?.destinationEtag ?? null,
+  };
+}
+
+export function toConflict(conflict: Conflict, names: Names): ConflictItem {
+  const { id, rule, key, sides, winner, resolvedBy, detectedAt, resolvedAt } = conflict;
+  return {
+    id,
+    rule,
+    key,
+    state: resolvedAt === null ? "OPEN" : "RESOLVED",
+    sides: sides.map((side) => toConflictSide(side, names)),
+    winner: winner === null ? null : names.bucket(winner),
+    resolvedBy,
+    detectedAt: new Date(detectedAt).toISOString(),
+    resolvedAt: toTime(resolvedAt),
+  };
+}
+
+function toConflictSide({ bucket, key, object, origin, originTime }: ConflictSide, names: Names): ConflictSideItem {
+  const held = object && {
+    etag: object.etag,
+    versionId: object.versionId,
+    bytes: object.sizeBytes,
+    lastModified: toTime(object.lastModified),
+  };
+  return { bucket: names.bucket(bucket), key, object: held, origin: names.bucket(origin), originTime: new Date(originTime).toISOString() };
+}
+
+function versionOf({ versionId, replica }: LedgerEntry): string | null {
+  return versionId === "" ? (replica?.versionId ?? null) : versionId;
 }
 
 function toError(error: RecordedError | null): ErrorDocument | null {
@@ -159,26 +260,42 @@ function toError(error: RecordedError | null): ErrorDocument | null {
   return { code: error.code, message: error.message, hint: error.hint, operation: error.operation };
 }
 
-/** How the rows of canonical ids are called in the rules; rows of a rule or destination that is no longer there keep their canonical id. */
-class RouteNames {
+/** How canonical ids are called in the rules; what is no longer there keeps its canonical id. */
+export class Names {
   readonly #routes = new Map<string, { readonly id: string; readonly order: number }>();
-  readonly #sources = new Map<string, string>();
+  readonly #buckets = new Map<string, string>();
+  readonly #meshes = new Set<string>();
 
   constructor(rules: readonly Rule[]) {
     for (const rule of rules) {
-      this.#sources.set(rule.id, rule.source.name);
-      for (const { id, canonicalId } of rule.destinations)
-        this.#routes.set(routeKey(rule.id, canonicalId), { id, order: this.#routes.size });
+      if (rule.mesh !== undefined) this.#meshes.add(rule.id);
+      this.#buckets.set(rule.source.id, rule.source.name);
+      for (const { id, canonicalId, bucket } of rule.destinations) {
+        this.#buckets.set(bucket.id, bucket.name);
+        const route = routeKey(rule.id, canonicalId);
+        if (!this.#routes.has(route)) this.#routes.set(route, { id, order: this.#routes.size });
+      }
     }
+  }
+
+  bucket(canonicalId: string): string {
+    return this.#buckets.get(canonicalId) ?? canonicalId;
   }
 
   destination(entry: LedgerEntry): string {
     return this.#routes.get(routeKey(entry.rule, entry.destination))?.id ?? entry.destination;
   }
 
-  /** The printed source bucket; null where the rule is no longer there. */
-  source(entry: LedgerEntry): string | null {
-    return this.#sources.get(entry.rule) ?? null;
+  /** The printed source bucket; null where nobody knows it any more. */
+  source({ route }: Row): string | null {
+    return route === undefined ? null : this.bucket(route.source);
+  }
+
+  /** Where a client wrote the content. Where nobody asked it is the source's, but at a member of a mesh it may be another's. */
+  origin(row: Row): string | null {
+    const { origin, rule } = row.entry;
+    if (origin !== null) return this.bucket(origin);
+    return this.#meshes.has(rule) ? null : this.source(row);
   }
 
   order(entry: LedgerEntry): number {
@@ -186,8 +303,29 @@ class RouteNames {
   }
 }
 
-function byRoute<T extends { readonly route: Route }>(summaries: readonly T[]): ReadonlyMap<string, T> {
-  return new Map(summaries.map((summary) => [routeKey(summary.route.rule, summary.route.destination), summary]));
+function routeFrom(source: string, { rule, destination }: LedgerEntry): Route {
+  return { rule, source, destination };
+}
+
+/** The rules of one id together, in the order of the first of each. */
+function byId(rules: readonly Rule[]): readonly (readonly [Rule, ...Rule[]])[] {
+  const groups = new Map<string, [Rule, ...Rule[]]>();
+  for (const rule of rules) {
+    const group = groups.get(rule.id);
+    if (group === undefined) groups.set(rule.id, [rule]);
+    else group.push(rule);
+  }
+  return [...groups.values()];
+}
+
+/** Of one destination of a rule: an item for each source. */
+function byRoute<T extends { readonly route: Route }>(summaries: readonly T[]): ReadonlyMap<string, readonly T[]> {
+  const groups = new Map<string, T[]>();
+  for (const summary of summaries) {
+    const key = routeKey(summary.route.rule, summary.route.destination);
+    groups.set(key, [...(groups.get(key) ?? []), summary]);
+  }
+  return groups;
 }
 
 /** Neither a rule id nor a canonical id contains a line break. */

@@ -13,6 +13,7 @@ import { claimAll, entryOf, REPLICA, type StateHarness } from "../testing/state-
 import { type FaultPlan, withFaults } from "../testing/with-faults.ts";
 import { type BackfillSummary, backfillRule } from "./backfill.ts";
 import { toRoute } from "./diff.ts";
+import { RuleIndex } from "./rule-index.ts";
 
 interface Scene extends StateHarness {
   readonly source: MemoryObjectStore;
@@ -51,6 +52,7 @@ function scene({ destination, faults = {} }: SceneOptions, run: (scene: Scene) =
         run: (overrides) =>
           backfillRule({
             rule: { ...rule, ...overrides },
+            rules: new RuleIndex([{ ...rule, ...overrides }]),
             state: harness.state,
             storeOf: (bucket) => faulty.get(bucket.id) as ObjectStore,
             clock,

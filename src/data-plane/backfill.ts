@@ -1,12 +1,15 @@
 import type { Bucket } from "../domain/bucket.ts";
+import type { Holding } from "../domain/holding.ts";
 import type { Hint, ListedObject } from "../domain/object.ts";
 import { type Destination, needsTags, type Rule, sizeMatches } from "../domain/rule.ts";
-import type { LedgerEntry } from "../domain/status.ts";
+import { blankEntry, type LedgerEntry } from "../domain/status.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Meter } from "../ports/meter.ts";
 import type { ObjectStore } from "../ports/object-store.ts";
 import type { Route, State, Want } from "../ports/state.ts";
+import { interiorFindings } from "./backfill-interior.ts";
 import { type DiffRow, diffRule, resolveRow, toRoute } from "./diff.ts";
+import type { RuleIndex } from "./rule-index.ts";
 
 export interface BackfillOptions {
   readonly rule: Rule;
@@ -16,6 +19,9 @@ export interface BackfillOptions {
   readonly meter: Meter;
   /** Resolves when the backlog is short enough for more: what a listing finds must not fill memory or disk. */
   readonly room: () => Promise<void>;
+  readonly rules: RuleIndex;
+  /** Told how many objects each destination has, once all have been listed. */
+  readonly onCounted?: ((route: Route, objects: number) => Promise<void>) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -40,11 +46,13 @@ export async function backfillRule(options: BackfillOptions): Promise<BackfillSu
   const { journal } = state;
   const since = await journal.ruleSince(rule.id, clock.now());
   const startedAt = clock.now();
-  await journal.saveSyncProgress(rule.id, { startedAt, after: null, finishedAt: null });
+  const before = (await journal.syncProgress(rule.id))?.finishedAt ?? null;
+  await journal.saveSyncProgress(rule.id, { startedAt, after: null, finishedAt: before });
   const { destinations, trouble } = await reachable(options);
-  const run = new BackfillRun({ ...options, destinations }, since);
+  const run = new BackfillRun({ ...options, destinations, wasCompared: before !== null }, since);
   if (destinations.length > 0) await diffRule({ ...options, destinations, ledger: state.ledger }, run);
   await run.flush();
+  await run.tellCounts();
   if (trouble !== undefined) throw trouble;
   const finishedAt = clock.now();
   await journal.saveSyncProgress(rule.id, { startedAt, after: null, finishedAt });
@@ -65,16 +73,28 @@ async function reachable({ rule, storeOf, signal }: BackfillOptions): Promise<{ 
   return { destinations, trouble: tried.find((result) => result.status === "rejected")?.reason };
 }
 
+interface RunOptions extends BackfillOptions {
+  readonly destinations: readonly Destination[];
+  readonly wasCompared: boolean;
+}
+
 class BackfillRun {
-  readonly #options: BackfillOptions & { readonly destinations: readonly Destination[] };
+  readonly #options: RunOptions;
   /** Objects older than the rule are left alone at destinations without `existingObjects`. */
   readonly #since: number;
   #wants: Want[] = [];
   #adopted: { route: Route; entry: LedgerEntry }[] = [];
   #summary = { compared: 0, wanted: 0, adopted: 0 };
 
-  constructor(options: BackfillOptions & { readonly destinations: readonly Destination[] }, since: number) {
+  /** Objects at each destination. */
+  readonly #counts: number[];
+  readonly #isInterior: readonly boolean[];
+  #holdings: Holding[][] = [];
+
+  constructor(options: RunOptions, since: number) {
     this.#options = options;
+    this.#counts = options.destinations.map(() => 0);
+    this.#isInterior = options.destinations.map(({ bucket }) => options.rules.isInterior(bucket.id));
     this.#since = since;
   }
 
@@ -84,13 +104,17 @@ class BackfillRun {
 
   visit(rows: readonly DiffRow[]): void | Promise<void> {
     let pending: Promise<void> | undefined;
+    this.#visitInterior(rows.filter(({ index }) => this.#isInterior[index]));
     for (const row of rows) {
+      if (row.replica !== undefined) this.#counts[row.index] = (this.#counts[row.index] ?? 0) + 1;
+      if (this.#isInterior[row.index]) continue;
+      if (row.source === undefined && this.#mayBeDelete(row)) this.#wantDelete(row);
       if (row.source === undefined || !sizeMatches(this.#options.rule.filter, row.source.sizeBytes)) continue;
       this.#summary.compared++;
       if (row.finding === "EQUAL") this.#adopt(row, row.source);
       else if (this.#isOurs(row, row.source)) pending = chain(pending, () => this.#want(row, row.source as ListedObject));
     }
-    const full = this.#wants.length + this.#adopted.length >= BATCH;
+    const full = this.#wants.length + this.#adopted.length + this.#holdings.length >= BATCH;
     return full ? chain(pending, () => this.flush()) : pending;
   }
 
@@ -99,11 +123,46 @@ class BackfillRun {
     const adopted = this.#adopted;
     this.#wants = [];
     this.#adopted = [];
-    const { tasks, ledger } = this.#options.state;
-    await Promise.all([wants.length > 0 ? tasks.want(wants) : undefined, adopted.length > 0 ? ledger.adopt(adopted) : undefined]);
+    const adoptions = this.#holdings;
+    this.#holdings = [];
+    const { tasks, ledger, holdings } = this.#options.state;
+    await Promise.all([
+      wants.length > 0 ? tasks.want(wants) : undefined,
+      adopted.length > 0 ? ledger.adopt(adopted) : undefined,
+      // Where something is known of one of them already, a task sorts it out when one of them changes.
+      ...adoptions.map((adoption) => holdings.observe(adoption)),
+    ]);
     this.#summary.wanted += wants.length;
     this.#summary.adopted += adopted.length;
     await this.#options.room();
+  }
+
+  async tellCounts(): Promise<void> {
+    const { rule, destinations, onCounted } = this.#options;
+    if (onCounted === undefined || rule.deletes === "none") return;
+    for (const [index, destination] of destinations.entries()) await onCounted(toRoute(rule, destination), this.#counts[index] ?? 0);
+  }
+
+  #visitInterior(rows: readonly DiffRow[]): void {
+    if (rows.length === 0) return;
+    const { rule, rules, destinations, wasCompared, clock } = this.#options;
+    const { wants, holdings } = interiorFindings(rows, destinations, { rule, rules, wasCompared, now: () => clock.now() });
+    this.#wants.push(...wants);
+    if (holdings.length > 0) this.#holdings.push([...holdings]);
+    for (const row of rows) {
+      if (row.source === undefined) continue;
+      this.#summary.compared++;
+      if (row.finding === "EQUAL") this.#adopt(row, row.source);
+    }
+  }
+
+  /** Only the destination lists it, and replicast put it there: the source is asked whether it was deleted. */
+  #mayBeDelete(row: DiffRow): boolean {
+    return this.#options.rule.deletes !== "none" && row.replica !== undefined && row.entry?.replica != null;
+  }
+
+  #wantDelete(row: DiffRow): void {
+    this.#wants.push({ route: this.#route(row), key: row.key, lane: "backfill", eventTime: null, changes: { written: false } });
   }
 
   #isOurs(row: DiffRow, source: ListedObject): boolean {
@@ -165,13 +224,9 @@ interface Adopted {
 
 function adoptedEntry({ route, row, source, replica, now }: Adopted): LedgerEntry {
   return {
-    rule: route.rule,
-    destination: route.destination,
-    key: row.key,
+    ...blankEntry({ ...route, key: row.key }),
     status: "COMPLETED",
-    operation: "copy",
     reason: "Adopted",
-    notes: [],
     replica: {
       etag: source.etag,
       versionId: null,
@@ -182,13 +237,6 @@ function adoptedEntry({ route, row, source, replica, now }: Adopted): LedgerEntr
       destinationEtag: replica.etag,
       destinationVersionId: null,
     },
-    attempts: 0,
-    eventTime: null,
-    startedAt: null,
     finishedAt: now,
-    nextAttemptAt: null,
-    firstFailedAt: null,
-    replicationLatencyMs: null,
-    error: null,
   };
 }

@@ -74,7 +74,7 @@ export class DestinationHealth {
   }
 
   #of(route: Route): Health {
-    const id = `${route.rule} ${route.destination}`;
+    const id = `${route.rule} ${route.source} ${route.destination}`;
     const health = this.#routes.get(id) ?? { route, underWay: 0, failuresInARow: 0, pausedUntil: 0 };
     this.#routes.set(id, health);
     return health;

@@ -2,6 +2,7 @@ import type { Bucket } from "../domain/bucket.ts";
 import { compare, compareChecksums, type Finding } from "../domain/comparison.ts";
 import { attributeText, compareKeys, type ListedObject } from "../domain/object.ts";
 import { type Destination, destinationKey, keyMatches, needsTags, type Rule, sizeMatches, tagsMatch } from "../domain/rule.ts";
+import { withoutStamp } from "../domain/stamp.ts";
 import type { LedgerEntry } from "../domain/status.ts";
 import type { ObjectStore } from "../ports/object-store.ts";
 import type { Ledger, Route } from "../ports/state.ts";
@@ -183,7 +184,7 @@ async function compareHeads(row: DiffRow, pair: HeadPair, signal: AbortSignal | 
   if (source === undefined) return { verdict: "EXTRA", differs: [] };
   if (replica === undefined) return { verdict: "MISSING", differs: [] };
   if (row.finding === "SUSPECT") {
-    const same = attributeText(source.attributes) === attributeText(replica.attributes);
+    const same = attributeText(withoutStamp(source.attributes)) === attributeText(withoutStamp(replica.attributes));
     return same ? { verdict: "EQUAL", differs: [] } : { verdict: "DIFFERENT", differs: ["attributes"] };
   }
   const equal = compareChecksums(source.checksums, replica.checksums);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { openSqliteHarness } from "../../test/contract/sqlite-state.ts";
 import { destinationOf, ruleOf } from "../../test/support/rules.ts";
+import { systemClock } from "../app/system-clock.ts";
 import { ReplicationError } from "../domain/error.ts";
 import type { BucketEvent, ParsedMessage } from "../domain/event.ts";
 import type { IntakeCounts } from "../ports/state.ts";
@@ -9,6 +10,7 @@ import { bucketOf, MemoryObjectStore } from "../testing/memory-object-store.ts";
 import { claimAll, type StateHarness } from "../testing/state-contract.ts";
 import { withFaults } from "../testing/with-faults.ts";
 import { EventIntake } from "./event-intake.ts";
+import { OwnWrites } from "./own-writes.ts";
 import { RuleIndex } from "./rule-index.ts";
 
 const [one, two] = [destinationOf(bucketOf("one")), destinationOf(bucketOf("two"))];
@@ -37,7 +39,8 @@ function scene(run: (scene: Scene) => Promise<void>): () => Promise<void> {
         ruleOf(source.bucket, [one], { id: "jpg", filter: { prefix: "a/", suffix: ".jpg" } }),
         ruleOf(source.bucket, [one], { id: "off", enabled: false }),
       ]);
-      const intake = new EventIntake({ ...harness.state, rules, storeOf: () => store });
+      const clock = systemClock;
+      const intake = new EventIntake({ ...harness.state, rules, storeOf: () => store, clock, ownWrites: new OwnWrites(clock) });
       const acceptMessage = (message: Partial<ParsedMessage>) =>
         intake.accept("one", { events: [], ignored: 0, malformed: [], ...message });
       await run({

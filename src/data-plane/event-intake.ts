@@ -1,9 +1,12 @@
 import type { Bucket } from "../domain/bucket.ts";
 import type { BucketEvent, ParsedMessage } from "../domain/event.ts";
 import { keyMatches, type Rule } from "../domain/rule.ts";
+import type { Clock } from "../ports/clock.ts";
 import type { Intake } from "../ports/event-source.ts";
 import type { ObjectStore } from "../ports/object-store.ts";
-import type { Journal, TaskStore, Want } from "../ports/state.ts";
+import type { Changes, Journal, TaskStore, Want } from "../ports/state.ts";
+import { Alarm } from "./alarm.ts";
+import type { OwnWrites } from "./own-writes.ts";
 import type { RuleIndex } from "./rule-index.ts";
 
 export interface EventIntakeOptions {
@@ -11,6 +14,8 @@ export interface EventIntakeOptions {
   readonly journal: Journal;
   readonly rules: RuleIndex;
   readonly storeOf: (bucket: Bucket) => ObjectStore;
+  readonly clock: Clock;
+  readonly ownWrites: OwnWrites;
 }
 
 interface IntakeCount {
@@ -24,28 +29,31 @@ const COUNTS_EVERY_MS = 100;
 export class EventIntake implements Intake {
   readonly #options: EventIntakeOptions;
   readonly #counts = new Map<string, IntakeCount>();
-  #timer: NodeJS.Timeout | undefined;
+  readonly #alarm: Alarm;
 
   constructor(options: EventIntakeOptions) {
     this.#options = options;
+    this.#alarm = new Alarm(options.clock, () => void this.flush());
   }
 
   /** Writes down the counts so far; where that fails they are kept for the next time. Call it at the end. */
   async flush(): Promise<void> {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#alarm.clear();
     const counts = [...this.#counts];
     this.#counts.clear();
     const written = await Promise.allSettled(counts.map(([store, count]) => this.#options.journal.countIntake(store, count)));
-    for (const [i, [store, count]] of counts.entries()) if (written[i]?.status === "rejected") this.#count(store, count);
+    for (const [i, [store, count]] of counts.entries()) if (written[i]?.status === "rejected") this.#add(store, count);
   }
 
   /** Counts are gathered for a moment: they are for people, and one write for each event would cost as much as its task. */
-  #count(store: string, { received, ignored }: IntakeCount): void {
+  #count(store: string, count: IntakeCount): void {
+    this.#add(store, count);
+    if (!this.#alarm.isSet) this.#alarm.set(COUNTS_EVERY_MS);
+  }
+
+  #add(store: string, { received, ignored }: IntakeCount): void {
     const before = this.#counts.get(store) ?? { received: 0, ignored: 0 };
     this.#counts.set(store, { received: before.received + received, ignored: before.ignored + ignored });
-    this.#timer ??= setTimeout(() => void this.flush(), COUNTS_EVERY_MS);
-    this.#timer.unref();
   }
 
   async accept(store: string, message: ParsedMessage): Promise<void> {
@@ -53,9 +61,9 @@ export class EventIntake implements Intake {
     const wants: Want[] = [];
     let { ignored } = message;
     for (const event of message.events) {
-      const rules = event.kind === "deleted" ? [] : this.#options.rules.rulesOf(store, event.bucket);
-      // Deletes are not replicated by any rule of this version; a bucket that is no source announces our own writes too.
-      if (rules.length === 0) ignored++;
+      const rules = this.#rulesFor(store, event);
+      // A bucket that is no source announces our own writes too.
+      if (rules.length === 0 || (await this.#isOurs(event, rules))) ignored++;
       else await this.#route(event, rules, wants);
     }
     this.#count(store, { received: message.events.length + message.ignored + message.malformed.length, ignored });
@@ -63,6 +71,19 @@ export class EventIntake implements Intake {
       wants.length === 0 ? this.flush() : tasks.want(wants),
       ...message.malformed.map((record) => journal.setAside(store, record)),
     ]);
+  }
+
+  /** A delete at a leaf's source means something only to rules that replicate deletes; at an interior bucket it is always noted. */
+  #rulesFor(store: string, event: BucketEvent): readonly Rule[] {
+    const { rules } = this.#options;
+    const found = rules.rulesOf(store, event.bucket);
+    if (event.kind !== "deleted") return found;
+    return found.filter((rule) => rule.deletes !== "none" || rules.isInterior(rule.source.id));
+  }
+
+  async #isOurs(event: BucketEvent, [rule]: readonly Rule[]): Promise<boolean> {
+    const { rules, ownWrites } = this.#options;
+    return rule !== undefined && rules.isInterior(rule.source.id) && (await ownWrites.excuses(rule.source.id, event));
   }
 
   async #route(event: BucketEvent, rules: readonly Rule[], wants: Want[]): Promise<void> {
@@ -77,7 +98,8 @@ export class EventIntake implements Intake {
 
   /** Where a key can be read in two ways, those readings that name an object: both are looked up, none is guessed. */
   async #keysOf(event: BucketEvent, rule: Rule): Promise<readonly string[]> {
-    if (event.keys.length === 1) return event.keys;
+    // A delete is never read in another way: its key may not name what is there (invariant 4).
+    if (event.keys.length === 1 || event.kind === "deleted") return [event.keys[0]];
     const store = this.#options.storeOf(rule.source);
     const found = await Promise.all(event.keys.map((key) => store.head(key)));
     const present = event.keys.filter((_, i) => found[i] !== undefined);
@@ -87,5 +109,12 @@ export class EventIntake implements Intake {
 
 function toWant(event: BucketEvent, key: string): Omit<Want, "route"> {
   const { etag, sizeBytes, eventTime } = event;
-  return { key, lane: "live", eventTime: eventTime ?? null, hint: etag === undefined ? undefined : { etag, sizeBytes } };
+  const hint = etag === undefined || event.kind === "deleted" ? undefined : { etag, sizeBytes };
+  return { key, lane: "live", eventTime: eventTime ?? null, hint, changes: toChanges(event) };
+}
+
+function toChanges({ kind, eventName }: BucketEvent): Changes {
+  if (kind === "created") return { written: true };
+  if (kind === "attributes") return { attributes: true };
+  return { deleted: true, expired: eventName.includes("Lifecycle") || eventName.includes("Expiration") };
 }

@@ -1,7 +1,10 @@
+import type { Clock } from "../ports/clock.ts";
 import type { Outcome, TaskStore } from "../ports/state.ts";
+import { Alarm } from "./alarm.ts";
 
 export interface OutcomeRecorderOptions {
   readonly tasks: TaskStore;
+  readonly clock: Clock;
   /** Told of each outcome once it is durable, and whether its lease still held. */
   readonly onRecorded: (outcomes: readonly Outcome[], held: readonly boolean[]) => void;
   /** The state refused; nothing of these was recorded. */
@@ -16,11 +19,12 @@ const GATHER_OUTCOMES = 128;
 export class OutcomeRecorder {
   readonly #options: OutcomeRecorderOptions;
   #gathered: Outcome[] = [];
-  #timer: NodeJS.Timeout | undefined;
+  readonly #alarm: Alarm;
   readonly #writing = new Set<Promise<void>>();
 
   constructor(options: OutcomeRecorderOptions) {
     this.#options = options;
+    this.#alarm = new Alarm(options.clock, () => this.#write());
   }
 
   /** Outcomes that are not durable yet. */
@@ -31,7 +35,7 @@ export class OutcomeRecorder {
   add(outcomes: readonly Outcome[]): void {
     this.#gathered.push(...outcomes);
     if (this.#gathered.length >= GATHER_OUTCOMES) this.#write();
-    else this.#timer ??= setTimeout(() => this.#write(), GATHER_MS);
+    else if (!this.#alarm.isSet) this.#alarm.set(GATHER_MS);
   }
 
   /** Resolves when everything added so far is durable, or was given to `onTrouble`. */
@@ -41,8 +45,7 @@ export class OutcomeRecorder {
   }
 
   #write(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#alarm.clear();
     const outcomes = this.#gathered;
     if (outcomes.length === 0) return;
     this.#gathered = [];

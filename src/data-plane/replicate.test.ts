@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { ruleOf as ruleWith } from "../../test/support/rules.ts";
 import { ReplicationError } from "../domain/error.ts";
 import type { Destination, Filter, Rule } from "../domain/rule.ts";
 import { bucketOf, MemoryObjectStore } from "../testing/memory-object-store.ts";
@@ -15,8 +16,7 @@ function destination(prefix = ""): Destination {
 }
 
 function ruleOf(id: string, filter: Filter = {}): Rule {
-  const preserve = { tags: true, storageClass: true };
-  return { id, source: source.bucket, destinations: [destination(`${id}/`)], filter, preserve, enabled: true };
+  return ruleWith(source.bucket, [destination(`${id}/`)], { id, filter });
 }
 
 function aimOf(id: string, filter: Filter = {}): Aim {

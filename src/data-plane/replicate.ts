@@ -1,7 +1,8 @@
+import { createHash } from "node:crypto";
 import { ReplicationError } from "../domain/error.ts";
-import type { Hint, ObjectState } from "../domain/object.ts";
+import { attributeText, type Hint, type ObjectAttributes, type ObjectState } from "../domain/object.ts";
 import { type Destination, destinationKey, needsTags, type Rule, sizeMatches, tagsMatch } from "../domain/rule.ts";
-import type { Proof } from "../domain/status.ts";
+import type { Proof, ReplicaRecord } from "../domain/status.ts";
 import type { Transfer, TransferDestination, TransferOutcome, TransferResult, TransferredSource } from "../ports/transfer.ts";
 
 /** One place that one object is wanted at. */
@@ -27,6 +28,8 @@ export interface ReplicateRequest {
   /** All with the same source bucket. */
   readonly aims: readonly Aim[];
   readonly hint?: Hint | undefined;
+  /** As in {@link TransferDestination}. */
+  readonly stamp?: string | null | undefined;
   /** Told of an aim as soon as its copy is made, while others may still be under way; the result repeats it. */
   readonly onCopied?: ((index: number, outcome: AimOutcome) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -49,7 +52,7 @@ export async function replicate(transfer: Transfer, request: ReplicateRequest): 
       source: first.rule.source,
       key: request.key,
       hint,
-      destinations: aims.map((aim) => toDestination(aim, request.key)),
+      destinations: aims.map((aim) => toDestination(aim, request)),
       ...acceptance(aims),
       onOutcome: (index, outcome, source) => {
         if (outcome.kind === "copied") request.onCopied?.(index, toCopied(outcome, source));
@@ -61,12 +64,14 @@ export async function replicate(transfer: Transfer, request: ReplicateRequest): 
   }
 }
 
-function toDestination({ rule, destination }: Aim, key: string): TransferDestination {
+function toDestination({ rule, destination }: Aim, { key, stamp }: ReplicateRequest): TransferDestination {
   return {
     bucket: destination.bucket,
     key: destinationKey(destination, key),
     storageClass: destination.storageClass,
+    encryption: destination.encryption,
     preserve: rule.preserve,
+    stamp,
   };
 }
 
@@ -101,10 +106,31 @@ function toOutcomes(result: TransferResult, aims: readonly Aim[]): readonly AimO
     case "done":
       return result.outcomes.map((outcome): AimOutcome => {
         if (outcome.kind === "not-accepted") return { kind: "skipped", reason: "FilteredOut" };
+        if (outcome.kind === "copied") return toCopied(outcome, result.source);
         if (outcome.kind === "failed") return outcome;
-        return toCopied(outcome, result.source);
+        return { kind: "failed", error: new ReplicationError("PreconditionFailed", "the destination changed while it was written") };
       });
     default:
       return result satisfies never;
   }
+}
+
+/** What is known to be at both sides after a copy. */
+export function toReplica(outcome: AimOutcome & { kind: "copied" }): ReplicaRecord {
+  const { source } = outcome;
+  return {
+    etag: source.etag,
+    versionId: source.versionId ?? null,
+    lastModified: source.lastModified,
+    attributeHash: attributeHash(source.attributes),
+    bytes: source.sizeBytes,
+    proof: outcome.proof,
+    destinationEtag: outcome.etag,
+    destinationVersionId: outcome.versionId,
+  };
+}
+
+/** Null where the attributes were carried unseen. */
+export function attributeHash(attributes: ObjectAttributes | null): string | null {
+  return attributes === null ? null : createHash("sha256").update(attributeText(attributes)).digest("hex");
 }

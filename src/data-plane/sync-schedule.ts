@@ -3,6 +3,7 @@ import type { Rule } from "../domain/rule.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { Journal } from "../ports/state.ts";
+import { Alarm } from "./alarm.ts";
 import type { BackfillSummary } from "./backfill.ts";
 
 /** A rule and how often its buckets are compared. */
@@ -10,6 +11,8 @@ export interface ScheduledRule {
   readonly rule: Rule;
   /** Null: only at start and after an outage. */
   readonly everyMs: number | null;
+  /** Aliases of the stores that its events come from. */
+  readonly stores: readonly string[];
   /** Events that wait for us while we are away (a queue): then a start is no reason to compare. */
   readonly eventsAreQueued: boolean;
 }
@@ -35,7 +38,7 @@ export class SyncSchedule {
   readonly #options: SyncScheduleOptions;
   readonly #abort = new AbortController();
   readonly #loops: RuleLoop[];
-  readonly #outages = new Map<string, NodeJS.Timeout>();
+  readonly #outages = new Map<string, Alarm>();
 
   constructor(options: SyncScheduleOptions) {
     this.#options = options;
@@ -45,7 +48,7 @@ export class SyncSchedule {
   /** Begins. The first sync of each rule starts at once where it is due. */
   async start(): Promise<void> {
     const marked = new Set(await this.#options.journal.outages());
-    for (const loop of this.#loops) void loop.run(marked.has(loop.rule.source.store));
+    for (const loop of this.#loops) void loop.run(loop.stores.some((store) => marked.has(store)));
   }
 
   /** Resolves when the first sync of every rule has ended; rejects where one cannot be made. */
@@ -58,11 +61,11 @@ export class SyncSchedule {
   /** Some events of this store were not taken in: its rules are synced once the trouble has settled, also if we stop before. */
   async noteOutage(store: string): Promise<void> {
     if (this.#outages.has(store)) return;
-    const timer = setTimeout(() => {
+    const timer = new Alarm(this.#options.clock, () => {
       this.#outages.delete(store);
-      for (const loop of this.#loops) if (loop.rule.source.store === store) loop.wake();
-    }, OUTAGE_SETTLES_MS);
-    timer.unref();
+      for (const loop of this.#loops) if (loop.stores.includes(store)) loop.wake();
+    });
+    timer.set(OUTAGE_SETTLES_MS);
     this.#outages.set(store, timer);
     await this.#options.journal.markOutage(store);
   }
@@ -70,7 +73,7 @@ export class SyncSchedule {
   /** Breaks off running syncs: what they found so far is durable, and the next start compares again. */
   async stop(): Promise<void> {
     this.#abort.abort();
-    for (const timer of this.#outages.values()) clearTimeout(timer);
+    for (const timer of this.#outages.values()) timer.clear();
     await Promise.all(this.#loops.map((loop) => loop.ended));
   }
 }
@@ -92,6 +95,10 @@ class RuleLoop {
     this.#options = options;
     this.#signal = signal;
     this.#first.promise.catch(() => undefined); // told to whoever waits for it, and logged in any case
+  }
+
+  get stores(): readonly string[] {
+    return this.#scheduled.stores;
   }
 
   get first(): Promise<void> {
@@ -125,8 +132,9 @@ class RuleLoop {
 
   async #firstDelay(): Promise<number> {
     if (!this.#scheduled.eventsAreQueued) return 0;
-    const last = (await this.#options.journal.syncProgress(this.rule.id))?.finishedAt ?? null;
-    if (last === null) return 0;
+    const progress = await this.#options.journal.syncProgress(this.rule.id);
+    const last = progress?.finishedAt ?? null;
+    if (progress === undefined || last === null || progress.startedAt > last) return 0;
     return Math.max(0, last + (this.#scheduled.everyMs ?? Number.POSITIVE_INFINITY) - this.#options.clock.now());
   }
 
@@ -143,7 +151,7 @@ class RuleLoop {
     const rule = this.rule.id;
     try {
       const summary = await this.#options.sync(this.rule, this.#signal);
-      await journal.clearOutage(this.rule.source.store);
+      for (const store of this.stores) await journal.clearOutage(store);
       logger.info("compared by listing", { rule, ...summary });
       this.#first.resolve();
       return true;

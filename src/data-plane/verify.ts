@@ -2,9 +2,11 @@ import { createHash } from "node:crypto";
 import { isReplicationError } from "../domain/error.ts";
 import { attributeText, type ObjectAttributes } from "../domain/object.ts";
 import { type Destination, destinationKey } from "../domain/rule.ts";
+import { withoutStamp } from "../domain/stamp.ts";
+import type { LedgerEntry } from "../domain/status.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { ObjectStore } from "../ports/object-store.ts";
-import { type DiffOptions, type DiffRow, diffRule, type Resolved, resolveRow, type Verdict } from "./diff.ts";
+import { type DiffOptions, type DiffRow, diffRule, type Resolved, resolveRow, toRoute, type Verdict } from "./diff.ts";
 import { WorkPool } from "./work-pool.ts";
 
 export interface VerifyOptions extends DiffOptions {
@@ -41,7 +43,7 @@ export interface VerifySummary {
   /** Extra, and explained: the rule removes nothing. */
   expected: number;
   excluded: number;
-  /** Differs, and a task waits that will see to it. */
+  /** Differs, and a task that waits, or a person who is asked, will see to it. */
   pending: number;
   bytesRead: number;
 }
@@ -156,7 +158,14 @@ class VerifyRun {
     if (row.source !== undefined) summary.compared++;
     if (verdict === "EQUAL") summary.equal++;
     else if (verdict === "EXTRA" && this.#options.extrasExpected) summary.expected++;
-    else if (await this.#isPending(row)) summary.pending++;
+    else await this.#countDifference(row, { verdict, differs });
+  }
+
+  async #countDifference(row: DiffRow, { verdict, differs }: Resolved): Promise<void> {
+    const summary = this.#summary(row);
+    const entry = await this.#entry(row);
+    if (entry?.status === "PENDING" || entry?.status === "HELD") summary.pending++;
+    else if (entry?.status === "REPLICA" && entry.reason === "NoTransit") summary.excluded++;
     else {
       if (verdict === "MISSING") summary.missing++;
       else if (verdict === "DIFFERENT") summary.different++;
@@ -167,13 +176,10 @@ class VerifyRun {
     }
   }
 
-  /** A task that waits will see to the difference; asked of the ledger for differences only, which are few. */
-  async #isPending(row: DiffRow): Promise<boolean> {
+  /** What the ledger says of the key; asked for differences only, which are few. */
+  async #entry(row: DiffRow): Promise<LedgerEntry | undefined> {
     const { ledger, rule } = this.#options;
-    if (ledger === undefined) return false;
-    const { canonicalId } = this.#summary(row).destination;
-    const entries = await ledger.entriesOf(rule.source.id, row.key);
-    return entries.some((entry) => entry.rule === rule.id && entry.destination === canonicalId && entry.status === "PENDING");
+    return ledger?.get(toRoute(rule, this.#summary(row).destination), row.key);
   }
 
   #summary(row: DiffRow): VerifySummary {
@@ -195,7 +201,7 @@ async function fullAttributes(store: ObjectStore, key: string): Promise<ObjectAt
     if (isReplicationError(error) && error.code === "NotImplemented") return {}; // a store without tags
     throw error;
   });
-  return { systemHeaders: {}, metadata: {}, ...state?.attributes, tags };
+  return withoutStamp({ systemHeaders: {}, metadata: {}, ...state?.attributes, tags });
 }
 
 function emptySummary(destination: Destination): VerifySummary {

@@ -1,10 +1,14 @@
 import assert from "node:assert/strict";
 import { describe, it, type TestContext } from "node:test";
 import { openSqliteHarness } from "../../test/contract/sqlite-state.ts";
+import { carefulWaysOver } from "../../test/support/careful-ways.ts";
 import { destinationOf, ruleOf } from "../../test/support/rules.ts";
+import { systemClock } from "../app/system-clock.ts";
+import type { Bucket } from "../domain/bucket.ts";
 import { ReplicationError } from "../domain/error.ts";
 import type { Rule } from "../domain/rule.ts";
 import type { LedgerEntry } from "../domain/status.ts";
+import type { Clock } from "../ports/clock.ts";
 import type { Meter } from "../ports/meter.ts";
 import type { Route, TaskStore, Want } from "../ports/state.ts";
 import { bucketOf, MemoryObjectStore } from "../testing/memory-object-store.ts";
@@ -62,11 +66,15 @@ function scene(
     const transfer = new MemoryTransfer((bucket) => stores.get(bucket.id)!, plan);
     const [log, metered]: [string[], string[]] = [[], []];
     const say = (message: string) => log.push(message);
+    const index = new RuleIndex(rules);
+    const clock: Clock = { ...systemClock, now: harness.now };
+    const storeOf = (bucket: Bucket) => stores.get(bucket.id)!;
     const worker = new Worker({
       tasks: tasks(harness.state.tasks),
       transfer,
-      rules: new RuleIndex(rules),
-      clock: { now: harness.now, sleep: async () => undefined },
+      careful: carefulWaysOver({ transfer, storeOf, state: harness.state, rules: index, clock }),
+      rules: index,
+      clock,
       logger: { debug: say, info: say, warn: say, error: say },
       meter: meterInto(metered),
       retry: { maxAttempts: 3, initialMs: 1_000, maxMs: 1_000 },

@@ -1,17 +1,18 @@
-import { createHash } from "node:crypto";
 import { type ReplicationError, toRecordedError, toReplicationError } from "../domain/error.ts";
-import { attributeText, type Hint } from "../domain/object.ts";
+import type { Hint } from "../domain/object.ts";
 import { type RetryPolicy, retryDelay } from "../domain/retry.ts";
-import { keyMatches } from "../domain/rule.ts";
-import type { LedgerEntry, ReplicaRecord, Status } from "../domain/status.ts";
+import { keyMatches, type Rule } from "../domain/rule.ts";
+import { blankEntry, type LedgerEntry, type ReplicaRecord, type Status } from "../domain/status.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { Meter } from "../ports/meter.ts";
 import type { LeasedTask, Outcome, Route, TaskStore } from "../ports/state.ts";
 import type { Transfer } from "../ports/transfer.ts";
+import { Alarm } from "./alarm.ts";
+import type { CarefulWays } from "./careful-ways.ts";
 import { DestinationHealth } from "./destination-health.ts";
 import { OutcomeRecorder } from "./outcome-recorder.ts";
-import { type Aim, type AimOutcome, replicate } from "./replicate.ts";
+import { type Aim, type AimOutcome, replicate, toReplica } from "./replicate.ts";
 import type { RuleIndex } from "./rule-index.ts";
 
 export interface WorkerOptions {
@@ -24,6 +25,14 @@ export interface WorkerOptions {
   readonly retry: RetryPolicy;
   /** Objects under way at a time. */
   readonly concurrency: number;
+  /** Everything that the quick way, a copy into a leaf, is too quick for. */
+  readonly careful: CarefulWays;
+  /** @defaultValue six hours */
+  readonly leaseMs?: number | undefined;
+  /** Between 0 and 1. @defaultValue `Math.random` */
+  readonly random?: (() => number) | undefined;
+  /** Told of each outcome that was recorded. */
+  readonly onOutcome?: ((outcome: Outcome) => void) | undefined;
 }
 
 /** Long enough for any object that moves at all: a lease only ends this way when its process hangs. */
@@ -44,23 +53,26 @@ export class Worker {
   #stopListening: (() => void) | undefined;
   readonly #health: DestinationHealth;
   readonly #recorder: OutcomeRecorder;
-  readonly #disabled: readonly Route[];
+  #idleRoutes: readonly Route[];
   /** Errors of the state since it last recorded something. */
   #troubles = 0;
   #running = 0;
   #claiming = false;
   #again = false;
   #draining = false;
-  #timer: NodeJS.Timeout | undefined;
+  readonly #alarm: Alarm;
   /** Set while the state is left alone after an error of its own. */
-  #breather: NodeJS.Timeout | undefined;
+  readonly #breather: Alarm;
   #idle: (() => void)[] = [];
 
   constructor(options: WorkerOptions) {
     this.#options = options;
     this.#health = new DestinationHealth(options.clock, options.concurrency);
+    this.#alarm = new Alarm(options.clock, () => this.#pump());
+    this.#breather = new Alarm(options.clock, () => this.#pump());
     this.#recorder = new OutcomeRecorder({
       tasks: options.tasks,
+      clock: options.clock,
       onRecorded: (outcomes, held) => {
         this.#troubles = 0;
         this.#report(outcomes, held);
@@ -68,8 +80,18 @@ export class Worker {
       },
       onTrouble: (outcomes, error) => this.#unrecorded(outcomes, error),
     });
-    const disabled = options.rules.rules.filter((rule) => !rule.enabled);
-    this.#disabled = disabled.flatMap((rule) => rule.destinations.map((destination) => options.rules.routeOf(rule, destination)));
+    this.#idleRoutes = this.#routesOf((rule) => !rule.enabled);
+  }
+
+  /** From now on tasks of these rules wait, and those of no other paused rule. What is under way ends. */
+  setPaused(rules: readonly string[]): void {
+    this.#idleRoutes = this.#routesOf((rule) => !rule.enabled || rules.includes(rule.id));
+    this.#pump();
+  }
+
+  #routesOf(matches: (rule: Rule) => boolean): readonly Route[] {
+    const { rules } = this.#options;
+    return rules.rules.filter(matches).flatMap((rule) => rule.destinations.map((destination) => rules.routeOf(rule, destination)));
   }
 
   start(): void {
@@ -91,31 +113,33 @@ export class Worker {
   async drain(graceMs: number): Promise<void> {
     this.#draining = true;
     this.#stopListening?.();
-    clearTimeout(this.#timer);
-    clearTimeout(this.#breather);
-    const timer = setTimeout(() => this.#abort.abort(), graceMs);
+    this.#alarm.clear();
+    this.#breather.clear();
+    const grace = new Alarm(this.#options.clock, () => this.#abort.abort());
+    grace.set(graceMs);
     while (this.#running > 0 || this.#claiming) await new Promise<void>((resolve) => this.#idle.push(resolve));
-    clearTimeout(timer);
+    grace.clear();
     await this.#recorder.flush();
   }
 
   #pump(): void {
-    if (this.#draining || this.#breather !== undefined) return;
+    if (this.#draining || this.#breather.isSet) return;
     this.#again = true;
     if (!this.#claiming) void this.#claimAll();
   }
 
   async #claimAll(): Promise<void> {
     this.#claiming = true;
+    const { leaseMs = LEASE_MS } = this.#options;
     try {
-      while (this.#again && !this.#draining && this.#breather === undefined) {
+      while (this.#again && !this.#draining && !this.#breather.isSet) {
         const room = this.#options.concurrency - this.#running;
         if (room <= 0) break;
         this.#again = false;
-        const skip = [...this.#disabled, ...this.#health.skipped()];
+        const skip = [...this.#idleRoutes, ...this.#health.skipped()];
         // Few at a time, so that the shares are looked at again before one route has taken all the room.
         const max = Math.min(room, this.#health.isAnyAiling ? 1 : CLAIM_AT_ONCE);
-        const claimed = await this.#options.tasks.claim({ max, now: this.#options.clock.now(), leaseMs: LEASE_MS, skip });
+        const claimed = await this.#options.tasks.claim({ max, now: this.#options.clock.now(), leaseMs, skip });
         if (claimed.length > 0) this.#again = true;
         for (const group of bySourceObject(claimed, this.#options.rules)) void this.#work(group);
       }
@@ -125,18 +149,17 @@ export class Worker {
       this.#claiming = false;
       this.#notify();
     }
-    if (!this.#again && this.#breather === undefined) await this.#wakeLater();
+    if (!this.#again && !this.#breather.isSet) await this.#wakeLater();
   }
 
   async #wakeLater(): Promise<void> {
     const waiting = await this.#options.tasks.nextDueAt().catch(() => undefined);
-    clearTimeout(this.#timer);
+    this.#alarm.clear();
     // A task of a route that is left alone is due and not wanted: what counts then is when the route may be tried again.
     const overdue = waiting !== undefined && waiting <= this.#options.clock.now();
     const dueAt = overdue ? this.#health.nextTryAt() : waiting;
-    if (dueAt === undefined || this.#draining || this.#breather !== undefined) return;
-    this.#timer = setTimeout(() => this.#pump(), Math.max(1, Math.min(dueAt - this.#options.clock.now(), 2 ** 31 - 1)));
-    this.#timer.unref();
+    if (dueAt === undefined || this.#draining || this.#breather.isSet) return;
+    this.#alarm.set(Math.max(1, Math.min(dueAt - this.#options.clock.now(), 2 ** 31 - 1)));
   }
 
   async #work(group: readonly LeasedTask[]): Promise<void> {
@@ -167,21 +190,38 @@ export class Worker {
   async #attempt(group: readonly LeasedTask[], settle: (outcome: Outcome) => void): Promise<void> {
     const { rules, transfer, clock } = this.#options;
     const startedAt = clock.now();
-    const open: { readonly task: LeasedTask; readonly aim: Aim }[] = [];
+    const quick: Errand[] = [];
+    const others: Promise<void>[] = [];
     for (const task of group) {
       const aim = rules.aimOf(task.route);
       if (aim === undefined) settle(this.#ended(task, { startedAt, status: "SKIPPED", reason: "RuleRemoved" }));
       else if (!keyMatches(aim.rule.filter, task.key)) settle(this.#ended(task, { startedAt, status: "SKIPPED", reason: "FilteredOut" }));
-      else open.push({ task, aim });
+      else if (isQuick(task, aim, rules)) quick.push({ task, aim });
+      else others.push(this.#attemptCarefully({ task, aim }, startedAt, settle));
     }
     const settleAim = (index: number, outcome: AimOutcome) => {
-      const task = open[index]?.task;
+      const task = quick[index]?.task;
       if (task !== undefined) settle(this.#toOutcome(task, outcome, startedAt));
     };
-    const aims = open.map(({ aim }) => aim);
+    const aims = quick.map(({ aim }) => aim);
+    const hint = commonHint(quick.map(({ task }) => task));
     const key = group[0]?.key ?? "";
-    const outcomes = await replicate(transfer, { key, aims, hint: commonHint(group), onCopied: settleAim, signal: this.#abort.signal });
+    const outcomes = await replicate(transfer, { key, aims, hint, onCopied: settleAim, signal: this.#abort.signal });
     if (!this.#abort.signal.aborted) for (const [index, outcome] of outcomes.entries()) settleAim(index, outcome);
+    await Promise.all(others);
+  }
+
+  async #attemptCarefully({ task, aim }: Errand, startedAt: number, settle: (outcome: Outcome) => void): Promise<void> {
+    const settlement = await this.#options.careful.settle({ task, aim, signal: this.#abort.signal });
+    if (this.#abort.signal.aborted && settlement.kind === "failed") return;
+    if (settlement.kind === "failed") {
+      const { error, wants } = settlement;
+      settle({ ...this.#failed(task, error, startedAt), wants });
+      return;
+    }
+    const { status, operation, reason, notes, replica, origin, holdings, closes, wants, versions } = settlement;
+    const ended = this.#ended(task, { startedAt, status, reason, notes, replica });
+    settle({ ...ended, entry: { ...ended.entry, operation, origin }, holdings, closes, wants, versions });
   }
 
   #toOutcome(task: LeasedTask, outcome: AimOutcome, startedAt: number): Outcome {
@@ -193,7 +233,7 @@ export class Worker {
 
   #ended(
     task: LeasedTask,
-    end: { startedAt: number; status: Status; reason: string | null; notes?: readonly string[]; replica?: ReplicaRecord },
+    end: { startedAt: number; status: Status; reason: string | null; notes?: readonly string[]; replica?: ReplicaRecord | null },
   ): Outcome {
     const finishedAt = this.#options.clock.now();
     const latency = end.status === "COMPLETED" && task.eventTime !== null ? Math.max(0, finishedAt - task.eventTime) : null;
@@ -215,7 +255,7 @@ export class Worker {
   #failed(task: LeasedTask, error: ReplicationError, startedAt: number): Outcome {
     const now = this.#options.clock.now();
     const attempts = task.attempts + 1;
-    const delay = retryDelay(this.#options.retry, { error, attempts }, Math.random);
+    const delay = retryDelay(this.#options.retry, { error, attempts }, this.#options.random ?? Math.random);
     const retryAt = delay === undefined ? undefined : now + delay;
     const entry: LedgerEntry = {
       ...emptyEntry(task),
@@ -240,6 +280,7 @@ export class Worker {
     const { meter, logger } = this.#options;
     outcomes.forEach(({ task, entry }, i) => {
       if (held[i] !== true) return;
+      this.#options.onOutcome?.(outcomes[i] as Outcome);
       const { rule, destination } = task.route;
       const id = this.#options.rules.aimOf(task.route)?.destination.id ?? destination;
       if (entry.status === "COMPLETED")
@@ -255,14 +296,8 @@ export class Worker {
     const { code, message, hint } = toReplicationError(error);
     this.#options.logger.error("the state cannot be used; work goes on when it can", { code, error: message, hint });
     this.#again = false;
-    if (this.#draining || this.#breather !== undefined) return;
-    this.#breather = setTimeout(
-      () => {
-        this.#breather = undefined;
-        this.#pump();
-      },
-      Math.min(BREATHER_MAX_MS, BREATHER_MS * 2 ** Math.min(this.#troubles++, 10)),
-    ).unref();
+    if (this.#draining || this.#breather.isSet) return;
+    this.#breather.set(Math.min(BREATHER_MAX_MS, BREATHER_MS * 2 ** Math.min(this.#troubles++, 10)));
   }
 
   #notify(): void {
@@ -270,6 +305,19 @@ export class Worker {
     this.#idle = [];
     for (const resolve of waiting) resolve();
   }
+}
+
+interface Errand {
+  readonly task: LeasedTask;
+  readonly aim: Aim;
+}
+
+/** Whether a task is the common one: an object was written, and what it is wanted at is a leaf. */
+function isQuick({ changes }: LeasedTask, aim: Aim, rules: RuleIndex): boolean {
+  const { rule } = aim;
+  if (rules.passesInterior(aim) || rule.versions === "all" || rule.stamp === "always") return false;
+  if (changes === undefined) return true;
+  return changes.written === true && !(changes.deleted === true && rule.deletes !== "none");
 }
 
 /** Tasks of one source object together, so that it is read once; tasks whose rule is gone by themselves. */
@@ -291,38 +339,6 @@ function commonHint(group: readonly LeasedTask[]): Hint | undefined {
   return same ? first : undefined;
 }
 
-/** What is known to be at both sides after a copy. */
-export function toReplica(outcome: AimOutcome & { kind: "copied" }): ReplicaRecord {
-  const { source } = outcome;
-  return {
-    etag: source.etag,
-    versionId: source.versionId ?? null,
-    lastModified: source.lastModified,
-    attributeHash: source.attributes === null ? null : createHash("sha256").update(attributeText(source.attributes)).digest("hex"),
-    bytes: source.sizeBytes,
-    proof: outcome.proof,
-    destinationEtag: outcome.etag,
-    destinationVersionId: outcome.versionId,
-  };
-}
-
-function emptyEntry(task: LeasedTask): LedgerEntry {
-  return {
-    rule: task.route.rule,
-    destination: task.route.destination,
-    key: task.key,
-    status: "PENDING",
-    operation: "copy",
-    reason: null,
-    notes: [],
-    replica: null,
-    attempts: task.attempts + 1,
-    eventTime: task.eventTime,
-    startedAt: null,
-    finishedAt: null,
-    nextAttemptAt: null,
-    firstFailedAt: null,
-    replicationLatencyMs: null,
-    error: null,
-  };
+function emptyEntry({ route, key, attempts, eventTime }: LeasedTask): LedgerEntry {
+  return { ...blankEntry({ ...route, key }), attempts: attempts + 1, eventTime };
 }

@@ -38,7 +38,8 @@ export type Decision =
 export function decide(input: DecisionInput): Decision {
   const { source, destination } = input;
   if (source.kind === "absent") return { do: "nothing", because: destination.kind === "absent" ? "nothing-there" : "destination-newer" };
-  if (destination.kind === "absent") return source.kind === "object" ? { do: "copy", conflict: false } : { do: "nothing", because: "equal" };
+  if (destination.kind === "absent")
+    return source.kind === "object" ? { do: "copy", conflict: false } : { do: "nothing", because: "equal" };
   if (source.kind === "deleted" && destination.kind === "deleted") return { do: "adopt" };
   const order = compareHistories(source.content.history, destination.content.history);
   if (source.kind === "object" && destination.kind === "object") {
@@ -61,9 +62,20 @@ function haveSameBytes(a: HeldObject, b: HeldObject): boolean {
 }
 
 function sameBytes(source: HeldObject, destination: HeldObject, order: ReturnType<typeof compareHistories>): Decision {
-  const differ = source.tagsHash !== null && destination.tagsHash !== null && source.tagsHash !== destination.tagsHash;
-  if (!differ) return order === "equal" ? { do: "nothing", because: "equal" } : { do: "adopt" };
-  return order === "older" ? { do: "yield", conflict: false } : { do: "retag" };
+  if (differ(source.attributesHash, destination.attributesHash)) {
+    // A store that drops a header makes replicas differ for ever: only a client's later write is a reason to copy the same bytes again.
+    if (order === "newer") return { do: "copy", conflict: false };
+    if (order === "older") return { do: "yield", conflict: false };
+  }
+  if (!differ(source.tagsHash, destination.tagsHash)) return order === "equal" ? { do: "nothing", because: "equal" } : { do: "adopt" };
+  if (order === "newer" || order === "older") return order === "newer" ? { do: "retag" } : { do: "yield", conflict: false };
+  // Tags have no date: of two sets that know nothing of each other the greater digest stays, on every machine the same.
+  return (source.tagsHash ?? "") > (destination.tagsHash ?? "") ? { do: "retag" } : { do: "yield", conflict: false };
+}
+
+/** What was not read does not differ. */
+function differ(a: string | null, b: string | null): boolean {
+  return a !== null && b !== null && a !== b;
 }
 
 /** Equal histories of unequal contents: two writes of one second at one bucket, told apart by what is at its origin. */

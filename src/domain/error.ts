@@ -8,6 +8,7 @@ export const ERROR_CODES = {
   Aborted: "retry",
   ArchivedObject: "permanent",
   BadDigest: "retry",
+  BeingWritten: "retry",
   BucketChanged: "permanent",
   CapabilityMissing: "permanent",
   ChecksumMismatch: "retry",

@@ -1,5 +1,5 @@
-import { compareKeys } from "./object.ts";
 import { type History, mergeHistories, writtenAt } from "./history.ts";
+import { compareKeys } from "./object.ts";
 
 /** What a client once wrote or deleted under a key, wherever its replicas are. */
 export interface Content {
@@ -22,6 +22,8 @@ export interface HeldObject {
   readonly lastModified: number | null;
   /** Digest of the tags; null where they were not read. */
   readonly tagsHash: string | null;
+  /** Digest of headers and metadata, without our stamp; null where they were not read. */
+  readonly attributesHash: string | null;
 }
 
 /** What replicast last knew an interior bucket to hold under a key. */
@@ -32,6 +34,8 @@ export interface Holding {
   /** Null: deleted, and known to be. */
   readonly object: HeldObject | null;
   readonly content: Content;
+  /** Whether replicast put it there; false for what a client put there, or was found there. */
+  readonly isReplica: boolean;
   /** Raised by every change; 0 for a holding that was never stored. */
   readonly revision: number;
 }
@@ -41,8 +45,8 @@ export interface Intent {
   readonly id: string;
   readonly bucket: string;
   readonly key: string;
-  /** Of what is about to be there; null for a delete. `etag` null: cannot be foretold. */
-  readonly expected: { readonly etag: string | null; readonly sizeBytes: number } | null;
+  /** Of what is about to be there; null for a delete. `etag` null: cannot be foretold. `stamp` null: it carries none. */
+  readonly expected: { readonly etag: string | null; readonly sizeBytes: number; readonly stamp: string | null } | null;
   readonly content: Content;
   /** Milliseconds since the epoch. After it nobody waits for the write any more; it may still land. */
   readonly expiresAt: number;

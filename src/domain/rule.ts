@@ -72,7 +72,7 @@ export interface Rule {
 }
 
 /** What a rule is that asks for nothing but copies of current objects. */
-export const PLAIN_COPY = {
+export const PLAIN_COPY: Pick<Rule, "conflict" | "deletes" | "expirations" | "versions" | "transit" | "stamp" | "unsafeDeletes"> = {
   conflict: "newest",
   deletes: "none",
   expirations: false,
@@ -80,7 +80,7 @@ export const PLAIN_COPY = {
   transit: false,
   stamp: "interior",
   unsafeDeletes: false,
-} as const satisfies Partial<Rule>;
+};
 
 /** Is true where the key alone lets the object into the rule. */
 export function keyMatches(filter: Filter, key: string): boolean {

@@ -1,7 +1,7 @@
 import { bodyDocument, type Operation } from "./call.ts";
 import { checkWriteHeaders } from "./object-headers.ts";
 import { S3Error } from "./s3-error.ts";
-import { parseCount } from "./s3-request.ts";
+import { parseCount, type S3Request } from "./s3-request.ts";
 import { emptyResponse, toXmlDate, xmlResponse } from "./s3-response.ts";
 import { childText, xmlDocument, xmlElement } from "./xml.ts";
 
@@ -26,16 +26,30 @@ export const listBuckets: Operation = ({ model, request: { query } }) => {
 export const createBucket: Operation = (call) => {
   const { model, request } = call;
   checkWriteHeaders(request);
-  if (request.headers.get("x-amz-bucket-object-lock-enabled")?.toLowerCase() === "true") {
-    throw new S3Error("NotImplemented", undefined, { details: { Header: "x-amz-bucket-object-lock-enabled" } });
-  }
+  checkBucketAcl(request);
   if (call.body.sizeBytes > 0) {
     const location = childText(bodyDocument(call, "CreateBucketConfiguration"), "LocationConstraint");
     if (location !== undefined && location !== model.region) throw new S3Error("IllegalLocationConstraintException");
   }
-  model.createBucket(request.bucket);
+  const ownership = request.headers.get("x-amz-object-ownership");
+  model.createBucket(request.bucket, {
+    objectLock: request.headers.get("x-amz-bucket-object-lock-enabled")?.toLowerCase() === "true",
+    acls: ownership !== undefined && allowsAcls(ownership),
+  });
   return emptyResponse(200, { location: `/${request.bucket}` });
 };
+
+/** Buckets have no ACLs of their own here. */
+function checkBucketAcl({ headers }: S3Request): void {
+  if ((headers.get("x-amz-acl") ?? "private") !== "private") throw new S3Error("AccessControlListNotSupported");
+}
+
+/** Whether a bucket whose objects are owned this way has ACLs. https://docs.aws.amazon.com/AmazonS3/latest/userguide/about-object-ownership.html */
+export function allowsAcls(ownership: string): boolean {
+  if (ownership === "BucketOwnerEnforced") return false;
+  if (ownership === "ObjectWriter" || ownership === "BucketOwnerPreferred") return true;
+  throw new S3Error("InvalidArgument", "Invalid x-amz-object-ownership header");
+}
 
 export const headBucket: Operation = ({ model, request: { bucket } }) => {
   model.checkBucket(bucket);
@@ -64,11 +78,6 @@ export const putBucketVersioning: Operation = (call) => {
   if (status !== "Enabled" && status !== "Suspended") throw new S3Error("IllegalVersioningConfigurationException");
   call.model.setVersioning(call.request.bucket, status);
   return emptyResponse(200);
-};
-
-export const getObjectLockConfiguration: Operation = ({ model, request: { bucket } }) => {
-  model.checkBucket(bucket);
-  throw new S3Error("ObjectLockConfigurationNotFoundError", undefined, { details: { BucketName: bucket } });
 };
 
 export const getBucketWebsite: Operation = ({ model, request: { bucket } }) => {

@@ -1,8 +1,18 @@
+import type { GuardRules } from "./guards.ts";
 import { MultipartUploads } from "./multipart-uploads.ts";
+import type { BucketLock } from "./object-lock.ts";
 import { NULL_VERSION_ID, type Version } from "./object-version.ts";
+import { S3Error } from "./s3-error.ts";
 import { SortedKeys } from "./sorted-keys.ts";
 
 export type Versioning = "Enabled" | "Suspended" | "Unversioned";
+
+export interface BucketOptions {
+  /** True: its objects can be locked, and it is versioned for good. @defaultValue false */
+  readonly objectLock?: boolean | undefined;
+  /** False: its owner owns all in it, and ACLs are refused, as in every new bucket of S3. @defaultValue false */
+  readonly acls?: boolean | undefined;
+}
 
 /** One bucket: its versions by key, its keys in order, its uploads in progress. */
 export class BucketState {
@@ -15,10 +25,32 @@ export class BucketState {
   /** Oldest first. */
   readonly #versions = new Map<string, Version[]>();
   #versioning: Versioning = "Unversioned";
+  #lock: BucketLock | undefined;
+  hasAcls: boolean;
 
-  constructor(name: string, createdAt: number) {
+  constructor(name: string, createdAt: number, { objectLock = false, acls = false }: BucketOptions = {}) {
     this.name = name;
     this.createdAt = createdAt;
+    this.hasAcls = acls;
+    if (!objectLock) return;
+    this.#versioning = "Enabled";
+    this.#lock = {};
+  }
+
+  /** Undefined where its objects cannot be locked. */
+  get lock(): BucketLock | undefined {
+    return this.#lock;
+  }
+
+  /** A lock can be changed, but never be taken back; only a versioned bucket can have one. */
+  setLock(lock: BucketLock): void {
+    if (this.#versioning !== "Enabled")
+      throw new S3Error("InvalidBucketState", "Versioning must be 'Enabled' on the bucket to apply a Object Lock configuration");
+    this.#lock = lock;
+  }
+
+  get guardRules(): GuardRules {
+    return { lock: this.#lock, hasAcls: this.hasAcls };
   }
 
   get versioning(): Versioning {
@@ -27,6 +59,12 @@ export class BucketState {
 
   /** Versioning can be suspended, but never be taken back. */
   setVersioning(versioning: Exclude<Versioning, "Unversioned">): void {
+    if (this.#lock !== undefined && versioning === "Suspended") {
+      throw new S3Error(
+        "InvalidBucketState",
+        "An Object Lock configuration is present on this bucket, so the versioning state cannot be changed.",
+      );
+    }
     this.#versioning = versioning;
   }
 

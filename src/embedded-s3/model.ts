@@ -1,9 +1,12 @@
 import { randomBytes } from "node:crypto";
 import type { ObjectAttributes } from "../domain/object.ts";
+import { type CannedAcl, storedAcl } from "./acl.ts";
 import { Body } from "./body.ts";
-import { BucketState, type Versioning } from "./bucket-state.ts";
+import { type BucketOptions, BucketState, type Versioning } from "./bucket-state.ts";
 import { checksumTypeFor } from "./checksum.ts";
 import { checkCopySource, checkDelete, checkRead, checkWrite, type WriteConditions } from "./conditions.ts";
+import { checkCustomerKey, etagOf } from "./encryption.ts";
+import { type Guards, newGuards } from "./guards.ts";
 import { checkDigests, fullChecksum, type SentBody } from "./integrity.ts";
 import {
   type ListInput,
@@ -32,6 +35,7 @@ import { type EventName, type NotificationRecord, toNotificationRecord } from ".
 import { newAttributes } from "./object-attributes.ts";
 import { type CopyInput, type CopySource, checkNotIdle, copiedAttributes } from "./object-copy.ts";
 import { checkKey } from "./object-key.ts";
+import { type BucketLock, type Bypass, checkUnlocked, type Retention, withRetention } from "./object-lock.ts";
 import { checkVersionId, findCopySource, findObject, type ObjectRead, type ReadInput, resolveSpan, shownVersionId } from "./object-read.ts";
 import {
   checkReadable,
@@ -62,9 +66,11 @@ export interface EmbeddedS3ModelOptions {
   /** Makes ids of versions and uploads: URL-safe, never twice the same. @defaultValue random */
   readonly newId?: (() => string) | undefined;
   readonly limits?: Partial<EmbeddedS3Limits> | undefined;
+  /** False: refuses all encryption headers, as stores without key management do. @defaultValue false */
+  readonly encrypts?: boolean | undefined;
 }
 
-export interface PutInput extends WriteConditions, SentBody {
+export interface PutInput extends WriteConditions, SentBody, Guards {
   readonly attributes?: ObjectAttributes | undefined;
   readonly storageClass?: string | undefined;
 }
@@ -77,7 +83,7 @@ export interface Written {
   readonly version: ObjectVersion;
 }
 
-export interface DeleteInput {
+export interface DeleteInput extends Bypass {
   readonly versionId?: string | undefined;
   readonly ifMatch?: string | undefined;
 }
@@ -117,6 +123,7 @@ export class EmbeddedS3Model {
   readonly #now: () => number;
   readonly #newId: () => string;
   readonly #limits: EmbeddedS3Limits;
+  readonly #encrypts: boolean;
   readonly #buckets = new Map<string, BucketState>();
   readonly #listeners = new Set<EventListener>();
   #sequence: number;
@@ -126,6 +133,7 @@ export class EmbeddedS3Model {
     this.#now = options.now ?? Date.now;
     this.#newId = options.newId ?? (() => randomBytes(16).toString("hex"));
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
+    this.#encrypts = options.encrypts ?? false;
     this.#sequence = Math.floor(this.#now()) * SEQUENCER_STEPS_PER_MS;
   }
 
@@ -136,10 +144,10 @@ export class EmbeddedS3Model {
   }
 
   /** Makes an empty, unversioned bucket. https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html */
-  createBucket(name: string): void {
+  createBucket(name: string, options: BucketOptions = {}): void {
     if (!BUCKET_NAME.test(name)) throw new S3Error("InvalidBucketName", undefined, { details: { BucketName: name } });
     if (this.#buckets.has(name)) throw new S3Error("BucketAlreadyOwnedByYou", undefined, { details: { BucketName: name } });
-    this.#buckets.set(name, new BucketState(name, this.#nowInSeconds()));
+    this.#buckets.set(name, new BucketState(name, this.#nowInSeconds(), options));
   }
 
   /** Removes a bucket that has no version of anything; uploads in progress do not hold it. */
@@ -175,7 +183,8 @@ export class EmbeddedS3Model {
     checkWrite(state.current(key), input);
     const content: ObjectContent = {
       ...newAttributes(input.attributes),
-      etag: input.body.md5(),
+      ...this.#newGuards(state, input),
+      etag: etagOf(input.body, input.encryption),
       body: input.body,
       storageClass: toStoredClass(input.storageClass),
       checksum: fullChecksum(input.body, input.checksum?.algorithm),
@@ -194,6 +203,7 @@ export class EmbeddedS3Model {
   headObject(bucket: string, key: string, input: ReadInput = {}): ObjectRead {
     const state = this.#bucket(bucket);
     const version = findObject(state, key, input.versionId);
+    checkCustomerKey(version.encryption, input.customerKeyMd5);
     checkRead(version, input.conditions ?? {});
     return { version, versionId: shownVersionId(state, version), ...resolveSpan(version, input) };
   }
@@ -206,9 +216,65 @@ export class EmbeddedS3Model {
     const state = this.#bucket(bucket);
     checkKey(key);
     checkDelete(state.current(key), input.ifMatch);
-    if (input.versionId !== undefined) return this.#removeVersion(state, key, input.versionId);
-    if (state.versioning === "Unversioned") return this.#removeVersion(state, key, NULL_VERSION_ID);
-    return this.#mark(state, key);
+    if (input.versionId !== undefined) {
+      const named = state.find(key, input.versionId);
+      if (named?.kind === "object") checkUnlocked(named.lock, { ...input, now: this.#now() });
+      return this.#removeVersion(state, key, { versionId: input.versionId, eventName: "ObjectRemoved:Delete" });
+    }
+    return this.#removeCurrent(state, key, "ObjectRemoved");
+  }
+
+  /**
+   * Removes the current object as a lifecycle rule would: an object of a versioned bucket gets a delete marker, one that is not there nothing.
+   * https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-expire-general-considerations.html
+   */
+  expire(bucket: string, key: string): void {
+    const state = this.#bucket(bucket);
+    if (state.current(key)?.kind === "object") this.#removeCurrent(state, key, "LifecycleExpiration");
+  }
+
+  /** The lock of a bucket; undefined where its objects cannot be locked. */
+  bucketLock(bucket: string): BucketLock | undefined {
+    return this.#bucket(bucket).lock;
+  }
+
+  setBucketLock(bucket: string, lock: BucketLock): void {
+    this.#bucket(bucket).setLock(lock);
+  }
+
+  /** What a version is guarded by. */
+  guards(bucket: string, key: string, versionId?: string): Guards {
+    const { lock, acl, encryption } = findObject(this.#bucket(bucket), key, versionId);
+    return { lock, acl, encryption };
+  }
+
+  /** Gives a version another retention, or lifts it. https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectRetention.html */
+  putRetention(bucket: string, key: string, input: RetentionInput): void {
+    const { state, version } = this.#lockable(bucket, key, input.versionId);
+    state.replace({ ...version, lock: withRetention(version.lock, input.retention, { ...input, now: this.#now() }) });
+  }
+
+  putLegalHold(bucket: string, key: string, input: { readonly legalHold: boolean; readonly versionId?: string | undefined }): void {
+    const { state, version } = this.#lockable(bucket, key, input.versionId);
+    state.replace({ ...version, lock: { ...version.lock, legalHold: input.legalHold } });
+  }
+
+  /** Whether objects of a bucket have ACLs of their own. */
+  bucketHasAcls(bucket: string): boolean {
+    return this.#bucket(bucket).hasAcls;
+  }
+
+  setBucketAcls(bucket: string, acls: boolean): void {
+    this.#bucket(bucket).hasAcls = acls;
+  }
+
+  /** Replaces the ACL of a version; makes no version. https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectAcl.html */
+  putAcl(bucket: string, key: string, input: { readonly acl: CannedAcl; readonly versionId?: string | undefined }): void {
+    const state = this.#bucket(bucket);
+    if (!state.hasAcls) throw new S3Error("AccessControlListNotSupported");
+    const version = { ...findObject(state, key, input.versionId), acl: storedAcl(input.acl, true) };
+    state.replace(version);
+    this.#announce(state, "ObjectAcl:Put", version);
   }
 
   /** Copies an object within this store in one step. https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html */
@@ -221,7 +287,8 @@ export class EmbeddedS3Model {
     checkWrite(state.current(key), input);
     const content: ObjectContent = {
       ...copiedAttributes(source, input),
-      etag: source.parts === undefined ? source.etag : source.body.md5(),
+      ...this.#newGuards(state, input),
+      etag: etagOf(source.body, input.encryption),
       body: source.body,
       storageClass: toStoredClass(input.storageClass),
       checksum: fullChecksum(source.body, input.checksumAlgorithm ?? source.checksum?.algorithm),
@@ -263,6 +330,7 @@ export class EmbeddedS3Model {
     }
     const upload: Upload = {
       ...newAttributes(input.attributes),
+      ...this.#newGuards(state, input),
       uploadId: this.#newId(),
       key,
       storageClass: toStoredClass(input.storageClass),
@@ -281,6 +349,7 @@ export class EmbeddedS3Model {
     this.#checkPutSize(input.body);
     checkDigests(input);
     checkPartChecksum(upload, input);
+    checkCustomerKey(upload.encryption, input.customerKeyMd5);
     return this.#keepPart(upload, input);
   }
 
@@ -288,6 +357,7 @@ export class EmbeddedS3Model {
   uploadPartCopy(bucket: string, key: string, input: PartCopyInput): UploadedPart & { readonly sourceVersionId?: string | undefined } {
     checkPartNumber(input.partNumber);
     const upload = this.#bucket(bucket).uploads.get(key, input.uploadId);
+    checkCustomerKey(upload.encryption, input.customerKeyMd5);
     const { source, sourceVersionId } = this.#findCopySource(input.source);
     const body = this.#bodyToCopy(source.body, input.range);
     return { ...this.#keepPart(upload, { partNumber: input.partNumber, body }), sourceVersionId };
@@ -324,6 +394,11 @@ export class EmbeddedS3Model {
     return state;
   }
 
+  #newGuards(state: BucketState, asked: Guards): Guards {
+    if (asked.encryption === undefined || this.#encrypts) return newGuards(state.guardRules, asked, this.#now());
+    throw new S3Error("NotImplemented", undefined, { details: { Header: "x-amz-server-side-encryption" } });
+  }
+
   #create(state: BucketState, draft: NewObject): Written {
     const { key, content, eventName, lastModified } = draft;
     const versionId = this.#newVersionId(state);
@@ -333,17 +408,28 @@ export class EmbeddedS3Model {
     return { etag: version.etag, versionId: state.versioning === "Enabled" ? versionId : undefined, version };
   }
 
-  #mark(state: BucketState, key: string): Deleted {
+  #lockable(bucket: string, key: string, versionId: string | undefined): { readonly state: BucketState; readonly version: ObjectVersion } {
+    const state = this.#bucket(bucket);
+    if (state.lock === undefined) throw new S3Error("InvalidRequest", "Bucket is missing Object Lock Configuration");
+    return { state, version: findObject(state, key, versionId) };
+  }
+
+  #removeCurrent(state: BucketState, key: string, family: "ObjectRemoved" | "LifecycleExpiration"): Deleted {
+    if (state.versioning !== "Unversioned") return this.#mark(state, key, `${family}:DeleteMarkerCreated`);
+    return this.#removeVersion(state, key, { versionId: NULL_VERSION_ID, eventName: `${family}:Delete` });
+  }
+
+  #mark(state: BucketState, key: string, eventName: EventName): Deleted {
     const marker: DeleteMarker = { kind: "deleteMarker", key, versionId: this.#newVersionId(state), lastModified: this.#nowInSeconds() };
     state.add(marker);
-    this.#announce(state, "ObjectRemoved:DeleteMarkerCreated", marker);
+    this.#announce(state, eventName, marker);
     return { versionId: marker.versionId, deleteMarker: true };
   }
 
-  #removeVersion(state: BucketState, key: string, versionId: string): Deleted {
+  #removeVersion(state: BucketState, key: string, { versionId, eventName }: Removal): Deleted {
     checkVersionId(versionId);
     const removed = state.remove(key, versionId);
-    if (removed !== undefined) this.#announce(state, "ObjectRemoved:Delete", removed);
+    if (removed !== undefined) this.#announce(state, eventName, removed);
     return { versionId: state.versioning === "Unversioned" ? undefined : versionId, deleteMarker: removed?.kind === "deleteMarker" };
   }
 
@@ -358,6 +444,7 @@ export class EmbeddedS3Model {
   #findCopySource(source: CopySource): { readonly source: ObjectVersion; readonly sourceVersionId: string | undefined } {
     const state = this.#bucket(source.bucket);
     const version = findCopySource(state, source);
+    checkCustomerKey(version.encryption, source.customerKeyMd5);
     checkCopySource(version, source.conditions ?? {});
     checkReadable(version);
     return { source: version, sourceVersionId: shownVersionId(state, version) };
@@ -374,7 +461,7 @@ export class EmbeddedS3Model {
     }
     const kept: UploadedPart = {
       partNumber: part.partNumber,
-      etag: part.body.md5(),
+      etag: etagOf(part.body, upload.encryption),
       body: part.body,
       lastModified: this.#nowInSeconds(),
       checksum: fullChecksum(part.body, upload.checksum?.algorithm ?? part.checksum?.algorithm),
@@ -442,6 +529,17 @@ interface NewObject {
   readonly eventName: EventName;
   /** @defaultValue now */
   readonly lastModified?: number | undefined;
+}
+
+export interface RetentionInput extends Bypass {
+  /** Undefined lifts it. */
+  readonly retention: Retention | undefined;
+  readonly versionId?: string | undefined;
+}
+
+interface Removal {
+  readonly versionId: string;
+  readonly eventName: EventName;
 }
 
 interface Retagging {

@@ -1,5 +1,6 @@
 import { bodyDocument, type Operation } from "./call.ts";
 import { CHECKSUM_ALGORITHMS, parseChecksumAlgorithm, type WantedChecksum } from "./checksum.ts";
+import { encryptionHeaders, readCustomerKey, readGuards } from "./guard-headers.ts";
 import { MAX_PAGE } from "./listing.ts";
 import type { ListedPart, UploadedPart } from "./multipart-uploads.ts";
 import { checksumHeaders, checkWriteHeaders, readAttributes, readChecksum, readWriteConditions } from "./object-headers.ts";
@@ -13,6 +14,7 @@ export const createMultipartUpload: Operation = ({ model, request }) => {
   checkWriteHeaders(request);
   const algorithm = request.headers.get("x-amz-checksum-algorithm");
   const upload = model.createUpload(request.bucket, request.key, {
+    ...readGuards(request),
     attributes: readAttributes(request),
     storageClass: request.headers.get("x-amz-storage-class"),
     checksumAlgorithm: algorithm === undefined ? undefined : parseChecksumAlgorithm(algorithm),
@@ -23,7 +25,7 @@ export const createMultipartUpload: Operation = ({ model, request }) => {
     "x-amz-checksum-algorithm": upload.checksum?.algorithm.toUpperCase(),
     "x-amz-checksum-type": upload.checksum?.type,
   });
-  return xmlResponse(xmlDocument("InitiateMultipartUploadResult", content), headers);
+  return xmlResponse(xmlDocument("InitiateMultipartUploadResult", content), { ...headers, ...encryptionHeaders(upload.encryption) });
 };
 
 export const uploadOrCopyPart: Operation = (call) => {
@@ -39,6 +41,7 @@ const uploadPart: Operation = ({ model, request, body }) => {
     body,
     checksum: readChecksum(request),
     contentMd5: request.headers.get("content-md5"),
+    customerKeyMd5: readCustomerKey(request),
   });
   // The type is the whole upload's, so it is not told of a part.
   const { "x-amz-checksum-type": _type, ...checksum } = checksumHeaders(part.checksum);
@@ -50,6 +53,7 @@ const uploadPartCopy: Operation = ({ model, request }) => {
     uploadId: uploadIdOf(request),
     partNumber: partNumberOf(request),
     source: readCopySource(request),
+    customerKeyMd5: readCustomerKey(request),
     range: copyRange(request.headers.get("x-amz-copy-source-range")),
   });
   const content = `${xmlElement("ETag", `"${part.etag}"`)}${xmlElement("LastModified", toXmlDate(part.lastModified))}${partChecksum(part)}`;
@@ -70,7 +74,10 @@ export const completeMultipartUpload: Operation = (call) => {
   });
   const location = xmlElement("Location", `http://${request.headers.get("host")}${request.rawPath}`);
   const content = `${location}${place(request)}${xmlElement("ETag", `"${etag}"`)}${checksumElements(version.checksum)}`;
-  return xmlResponse(xmlDocument("CompleteMultipartUploadResult", content), presentHeaders({ "x-amz-version-id": versionId }));
+  return xmlResponse(xmlDocument("CompleteMultipartUploadResult", content), {
+    ...presentHeaders({ "x-amz-version-id": versionId }),
+    ...encryptionHeaders(version.encryption),
+  });
 };
 
 export const abortMultipartUpload: Operation = ({ model, request }) => {

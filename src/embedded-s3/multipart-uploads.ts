@@ -3,6 +3,7 @@ import { compareKeys, type ObjectAttributes } from "../domain/object.ts";
 import { Body } from "./body.ts";
 import { type Checksum, type ChecksumAlgorithm, type ChecksumType, compositeChecksum, type WantedChecksum } from "./checksum.ts";
 import { unquoted, type WriteConditions } from "./conditions.ts";
+import type { Guards } from "./guards.ts";
 import type { SentBody } from "./integrity.ts";
 import type { CopySource } from "./object-copy.ts";
 import type { ObjectContent } from "./object-version.ts";
@@ -14,14 +15,14 @@ const MAX_PART_NUMBER = 10_000;
 
 export interface UploadedPart {
   readonly partNumber: number;
-  /** Hex MD5. */
+  /** Hex. */
   readonly etag: string;
   readonly body: Body;
   readonly lastModified: number;
   readonly checksum?: Checksum | undefined;
 }
 
-export interface Upload {
+export interface Upload extends Guards {
   readonly uploadId: string;
   readonly key: string;
   readonly systemHeaders: ObjectAttributes["systemHeaders"];
@@ -41,7 +42,7 @@ export interface ListedPart {
   readonly checksums?: Readonly<Partial<Record<ChecksumAlgorithm, string>>> | undefined;
 }
 
-export interface CreateUploadInput {
+export interface CreateUploadInput extends Guards {
   readonly attributes?: ObjectAttributes | undefined;
   readonly storageClass?: string | undefined;
   readonly checksumAlgorithm?: ChecksumAlgorithm | undefined;
@@ -49,6 +50,8 @@ export interface CreateUploadInput {
 }
 
 export interface PartInput extends SentBody {
+  /** Of an upload that a client's key encrypts: base64 of its MD5. */
+  readonly customerKeyMd5?: string | undefined;
   readonly uploadId: string;
   readonly partNumber: number;
 }
@@ -57,6 +60,8 @@ export interface PartCopyInput {
   readonly uploadId: string;
   readonly partNumber: number;
   readonly source: CopySource;
+  /** As of {@link PartInput}. */
+  readonly customerKeyMd5?: string | undefined;
   readonly range?: { readonly first: number; readonly last: number } | undefined;
 }
 
@@ -125,6 +130,9 @@ export function assemble(upload: Upload, listed: readonly ListedPart[], minPartB
     metadata: upload.metadata,
     tags: upload.tags,
     storageClass: upload.storageClass,
+    lock: upload.lock,
+    acl: upload.acl,
+    encryption: upload.encryption,
     checksum: objectChecksum(upload, parts, body),
     parts: parts.map((part) => ({ sizeBytes: part.body.sizeBytes, checksum: part.checksum })),
   };

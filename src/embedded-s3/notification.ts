@@ -5,10 +5,13 @@ export type EventName =
   | "ObjectCreated:Put"
   | "ObjectCreated:Copy"
   | "ObjectCreated:CompleteMultipartUpload"
+  | "ObjectAcl:Put"
   | "ObjectTagging:Put"
   | "ObjectTagging:Delete"
   | "ObjectRemoved:Delete"
-  | "ObjectRemoved:DeleteMarkerCreated";
+  | "ObjectRemoved:DeleteMarkerCreated"
+  | "LifecycleExpiration:Delete"
+  | "LifecycleExpiration:DeleteMarkerCreated";
 
 /** One record of an S3 notification. https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html */
 export interface NotificationRecord {
@@ -83,6 +86,7 @@ function toNotifiedObject({ eventName, version, versioned, sequencer }: Change):
     return { ...common, size: version.body.sizeBytes, eTag: version.etag, sequencer };
   }
   // S3 orders creations and removals only.
-  if (eventName.startsWith("ObjectTagging:")) return { ...common, ...(version.kind === "object" && { eTag: version.etag }) };
-  return eventName === "ObjectRemoved:DeleteMarkerCreated" ? { ...common, eTag: EMPTY_MD5, sequencer } : { ...common, sequencer };
+  if (eventName.startsWith("ObjectTagging:") || eventName === "ObjectAcl:Put")
+    return { ...common, ...(version.kind === "object" && { eTag: version.etag }) };
+  return eventName.endsWith(":DeleteMarkerCreated") ? { ...common, eTag: EMPTY_MD5, sequencer } : { ...common, sequencer };
 }

@@ -1,6 +1,7 @@
 import type { ObjectAttributes } from "../domain/object.ts";
 import type { ChecksumAlgorithm } from "./checksum.ts";
 import type { ReadConditions, WriteConditions } from "./conditions.ts";
+import type { Guards } from "./guards.ts";
 import { newAttributes } from "./object-attributes.ts";
 import type { ObjectContent, ObjectVersion } from "./object-version.ts";
 import { S3Error } from "./s3-error.ts";
@@ -10,9 +11,11 @@ export interface CopySource {
   readonly key: string;
   readonly versionId?: string | undefined;
   readonly conditions?: ReadConditions | undefined;
+  /** Base64 of the MD5 of the key that the source was encrypted with. */
+  readonly customerKeyMd5?: string | undefined;
 }
 
-export interface CopyInput extends WriteConditions {
+export interface CopyInput extends WriteConditions, Guards {
   readonly source: CopySource;
   /** @defaultValue "COPY" */
   readonly metadataDirective?: "COPY" | "REPLACE" | undefined;
@@ -41,9 +44,15 @@ export function copiedAttributes(source: ObjectVersion, input: CopyInput): Pick<
 
 /** Refuses a copy of the current object onto itself that would change nothing. */
 export function checkNotIdle(destination: { readonly bucket: string; readonly key: string }, input: CopyInput): void {
-  const { source, metadataDirective, storageClass, attributes } = input;
+  const { source, metadataDirective, storageClass, attributes, encryption } = input;
   if (source.bucket !== destination.bucket || source.key !== destination.key || source.versionId !== undefined) return;
-  if (metadataDirective === "REPLACE" || storageClass !== undefined || attributes?.systemHeaders[REDIRECT_HEADER] !== undefined) return;
+  if (
+    encryption !== undefined ||
+    metadataDirective === "REPLACE" ||
+    storageClass !== undefined ||
+    attributes?.systemHeaders[REDIRECT_HEADER] !== undefined
+  )
+    return;
   throw new S3Error(
     "InvalidRequest",
     "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.",

@@ -1,6 +1,7 @@
 import { type ObjectAttributes, SYSTEM_HEADERS } from "../domain/object.ts";
 import { CHECKSUM_ALGORITHMS, type Checksum, isChecksumValue, type WantedChecksum } from "./checksum.ts";
 import type { ReadConditions, WriteConditions } from "./conditions.ts";
+import { guardHeaders } from "./guard-headers.ts";
 import type { ObjectRead } from "./object-read.ts";
 import { S3Error } from "./s3-error.ts";
 import { headerText, type S3Request } from "./s3-request.ts";
@@ -8,18 +9,12 @@ import { presentHeaders, toHeaderValue, toHttpDate, toMetadataValue } from "./s3
 import { parseTagHeader } from "./tag-set.ts";
 
 const METADATA_PREFIX = "x-amz-meta-";
-const REFUSED_PREFIXES = ["x-amz-server-side-encryption", "x-amz-copy-source-server-side-encryption", "x-amz-write-offset"];
-const CANNED_ACLS_OF_OWNERS = new Set(["private", "bucket-owner-full-control"]);
 
-/** Refuses what would have to be ignored: encryption, object lock, ACLs for others. */
+/** Refuses what would have to be ignored: appends, ACLs that are no canned ones. */
 export function checkWriteHeaders({ headers }: S3Request): void {
-  for (const [name, value] of headers) {
-    if (!name.startsWith("x-amz-")) continue;
-    if (REFUSED_PREFIXES.some((prefix) => name.startsWith(prefix)))
-      throw new S3Error("NotImplemented", undefined, { details: { Header: name } });
-    if (name.startsWith("x-amz-object-lock-")) throw new S3Error("InvalidRequest", "Bucket is missing Object Lock Configuration");
-    const foreignAcl = name === "x-amz-acl" && !CANNED_ACLS_OF_OWNERS.has(value);
-    if (foreignAcl || name.startsWith("x-amz-grant-")) throw new S3Error("AccessControlListNotSupported");
+  for (const name of headers.keys()) {
+    if (name.startsWith("x-amz-write-offset")) throw new S3Error("NotImplemented", undefined, { details: { Header: name } });
+    if (name.startsWith("x-amz-grant-")) throw new S3Error("AccessControlListNotSupported");
   }
 }
 
@@ -111,6 +106,7 @@ export function objectHeaders(read: ObjectRead, { headers, query }: S3Request): 
     "x-amz-tagging-count": tagCount === 0 ? undefined : String(tagCount),
     "x-amz-mp-parts-count": read.partsCount === undefined ? undefined : String(read.partsCount),
   });
+  Object.assign(told, guardHeaders(version));
   for (const [name, value] of Object.entries(version.systemHeaders)) told[name] = toHeaderValue(value);
   for (const [name, value] of Object.entries(version.metadata)) told[METADATA_PREFIX + name] = toMetadataValue(value);
   for (const name of OVERRIDES) {

@@ -2,6 +2,8 @@ import { parseRange } from "./byte-range.ts";
 import { bodyDocument, type Call, type Operation } from "./call.ts";
 import { parseChecksumAlgorithm } from "./checksum.ts";
 import { formDecode } from "./form-encoding.ts";
+import { encryptionHeaders, readBypass, readCustomerKey, readGuards } from "./guard-headers.ts";
+import type { Guards } from "./guards.ts";
 import type { Tagged } from "./model.ts";
 import type { CopySource } from "./object-copy.ts";
 import {
@@ -13,6 +15,7 @@ import {
   readConditions,
   readWriteConditions,
 } from "./object-headers.ts";
+import type { BucketLock } from "./object-lock.ts";
 import type { ReadInput } from "./object-read.ts";
 import { S3Error } from "./s3-error.ts";
 import { headerText, parseCount, type S3Request } from "./s3-request.ts";
@@ -39,8 +42,11 @@ export const putOrCopyObject: Operation = (call) => {
 
 const putObject: Operation = ({ model, request, body }) => {
   checkLengthWasSent(request);
+  const guards = readGuards(request);
+  checkLockedBody(model.bucketLock(request.bucket), guards, request);
   const { etag, versionId, version } = model.putObject(request.bucket, request.key, {
     ...readWriteConditions(request),
+    ...guards,
     body,
     attributes: readAttributes(request),
     storageClass: request.headers.get("x-amz-storage-class"),
@@ -48,7 +54,7 @@ const putObject: Operation = ({ model, request, body }) => {
     contentMd5: request.headers.get("content-md5"),
   });
   const headers = presentHeaders({ etag: `"${etag}"`, "x-amz-version-id": versionId });
-  return emptyResponse(200, { ...headers, ...checksumHeaders(version.checksum) });
+  return emptyResponse(200, { ...headers, ...encryptionHeaders(version.encryption), ...checksumHeaders(version.checksum) });
 };
 
 const copyObject: Operation = ({ model, request }) => {
@@ -56,6 +62,7 @@ const copyObject: Operation = ({ model, request }) => {
   const algorithm = headers.get("x-amz-checksum-algorithm");
   const { etag, versionId, version, sourceVersionId } = model.copyObject(request.bucket, request.key, {
     ...readWriteConditions(request),
+    ...readGuards(request),
     source: readCopySource(request),
     metadataDirective: readDirective(request, "x-amz-metadata-directive"),
     taggingDirective: readDirective(request, "x-amz-tagging-directive"),
@@ -68,16 +75,17 @@ const copyObject: Operation = ({ model, request }) => {
     xmlElement("LastModified", toXmlDate(version.lastModified)),
     checksumElements(version.checksum),
   ];
-  return xmlResponse(
-    xmlDocument("CopyObjectResult", result.join("")),
-    presentHeaders({ "x-amz-version-id": versionId, "x-amz-copy-source-version-id": sourceVersionId }),
-  );
+  return xmlResponse(xmlDocument("CopyObjectResult", result.join("")), {
+    ...presentHeaders({ "x-amz-version-id": versionId, "x-amz-copy-source-version-id": sourceVersionId }),
+    ...encryptionHeaders(version.encryption),
+  });
 };
 
 export const deleteObject: Operation = ({ model, request }) => {
   const { versionId, deleteMarker } = model.deleteObject(request.bucket, request.key, {
     versionId: request.query.get("versionId"),
     ifMatch: request.headers.get("if-match"),
+    ...readBypass(request),
   });
   return emptyResponse(204, presentHeaders({ "x-amz-version-id": versionId, "x-amz-delete-marker": deleteMarker ? "true" : undefined }));
 };
@@ -98,7 +106,11 @@ function deleteOne({ model, request }: Call, object: XmlElement, quiet: boolean)
   const key = childText(object, "Key") ?? "";
   const versionId = childText(object, "VersionId");
   try {
-    const deleted = model.deleteObject(request.bucket, key, { versionId, ifMatch: childText(object, "ETag") });
+    const deleted = model.deleteObject(request.bucket, key, {
+      versionId,
+      ifMatch: childText(object, "ETag"),
+      ...readBypass(request),
+    });
     if (quiet) return "";
     const marker = deleted.deleteMarker
       ? `${xmlElement("DeleteMarker", true)}${xmlElement("DeleteMarkerVersionId", deleted.versionId)}`
@@ -155,6 +167,7 @@ function readInput(request: S3Request): ReadInput {
     conditions: readConditions(request, ""),
     range: range === undefined ? undefined : parseRange(range),
     partNumber: parseCount("partNumber", query.get("partNumber")),
+    customerKeyMd5: readCustomerKey(request),
   };
 }
 
@@ -174,7 +187,18 @@ export function readCopySource(request: S3Request): CopySource {
     key: bare.slice(slash + 1),
     versionId: versionId ?? undefined,
     conditions: readConditions(request, "x-amz-copy-source-"),
+    customerKeyMd5: readCustomerKey(request, "x-amz-copy-source-"),
   };
+}
+
+/** S3 keeps nothing for a time of which it does not know that it arrived whole. */
+function checkLockedBody(bucket: BucketLock | undefined, { lock }: Guards, request: S3Request): void {
+  if (bucket === undefined || (lock === undefined && bucket.defaultRetention === undefined)) return;
+  if (request.headers.has("content-md5") || readChecksum(request) !== undefined) return;
+  throw new S3Error(
+    "InvalidRequest",
+    "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock parameters",
+  );
 }
 
 function readDirective({ headers }: S3Request, name: string): "COPY" | "REPLACE" | undefined {

@@ -11,6 +11,8 @@ export interface ReadInput {
   readonly versionId?: string | undefined;
   readonly conditions?: ReadConditions | undefined;
   readonly range?: ByteRange | undefined;
+  /** Base64 of the MD5 of the key that the object was encrypted with. */
+  readonly customerKeyMd5?: string | undefined;
   /** Of a multipart object: the how-manieth part. */
   readonly partNumber?: number | undefined;
 }

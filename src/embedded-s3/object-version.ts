@@ -1,6 +1,7 @@
 import type { ObjectAttributes } from "../domain/object.ts";
 import type { Body } from "./body.ts";
 import type { Checksum } from "./checksum.ts";
+import type { Guards } from "./guards.ts";
 import { S3Error } from "./s3-error.ts";
 import type { TagSet } from "./tag-set.ts";
 
@@ -8,7 +9,7 @@ import type { TagSet } from "./tag-set.ts";
 export const NULL_VERSION_ID = "null";
 
 /** What describes an object's content, wherever it ends up. */
-export interface ObjectContent {
+export interface ObjectContent extends Guards {
   /** Without quotes. */
   readonly etag: string;
   readonly body: Body;

@@ -273,6 +273,7 @@ test("an archived object can be seen but neither read nor copied", async () => {
 
 test("what this store does not have is refused, never ignored", async () => {
   assert.equal((await refusal(put("x", { ServerSideEncryption: "aws:kms" }))).code, "NotImplemented");
+  assert.equal((await refusal(put("x", { ServerSideEncryption: "aws:kms:dsse" }))).code, "InvalidArgument");
   assert.equal((await refusal(put("x", { ExpectedBucketOwner: "111122223333" }))).code, "AccessDenied");
   assert.equal((await refusal(put("x", { ACL: "public-read" }))).code, "AccessControlListNotSupported");
   assert.equal((await refusal(put("x", { ObjectLockLegalHoldStatus: "ON" }))).code, "InvalidRequest");

@@ -1,5 +1,6 @@
 import * as bucket from "./bucket-operations.ts";
 import type { Operation } from "./call.ts";
+import * as guard from "./guard-operations.ts";
 import * as listing from "./listing-operations.ts";
 import * as multipart from "./multipart-operations.ts";
 import * as object from "./object-operations.ts";
@@ -19,7 +20,10 @@ const ROUTES: ReadonlyMap<string, Operation> = new Map([
   ["bucket GET location", bucket.getBucketLocation],
   ["bucket GET versioning", bucket.getBucketVersioning],
   ["bucket PUT versioning", bucket.putBucketVersioning],
-  ["bucket GET object-lock", bucket.getObjectLockConfiguration],
+  ["bucket GET object-lock", guard.getObjectLockConfiguration],
+  ["bucket PUT object-lock", guard.putObjectLockConfiguration],
+  ["bucket GET ownershipControls", guard.getOwnershipControls],
+  ["bucket PUT ownershipControls", guard.putOwnershipControls],
   ["bucket GET website", bucket.getBucketWebsite],
   ["bucket POST delete", object.deleteObjects],
   ["object GET", object.getObject],
@@ -29,6 +33,12 @@ const ROUTES: ReadonlyMap<string, Operation> = new Map([
   ["object GET tagging", object.getObjectTagging],
   ["object PUT tagging", object.putObjectTagging],
   ["object DELETE tagging", object.deleteObjectTagging],
+  ["object GET acl", guard.getObjectAcl],
+  ["object PUT acl", guard.putObjectAcl],
+  ["object GET retention", guard.getObjectRetention],
+  ["object PUT retention", guard.putObjectRetention],
+  ["object GET legal-hold", guard.getObjectLegalHold],
+  ["object PUT legal-hold", guard.putObjectLegalHold],
   ["object POST uploads", multipart.createMultipartUpload],
   ["object PUT uploadId", multipart.uploadOrCopyPart],
   ["object POST uploadId", multipart.completeMultipartUpload],

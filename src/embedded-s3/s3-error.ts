@@ -16,6 +16,7 @@ export const S3_ERRORS = {
   InternalError: [500, "We encountered an internal error. Please try again."],
   InvalidAccessKeyId: [403, "The AWS Access Key Id you provided does not exist in our records."],
   InvalidArgument: [400, "Invalid Argument"],
+  InvalidBucketState: [409, "The request is not valid with the current state of the bucket."],
   InvalidBucketName: [400, "The specified bucket is not valid."],
   InvalidDigest: [400, "The Content-MD5 you specified is not valid."],
   InvalidObjectState: [403, "The operation is not valid for the object's storage class"],
@@ -32,6 +33,7 @@ export const S3_ERRORS = {
   InvalidToken: [400, "The provided token is malformed or otherwise invalid."],
   InvalidURI: [400, "Couldn't parse the specified URI."],
   KeyTooLongError: [400, "Your key is too long"],
+  MalformedACLError: [400, "The XML you provided was not well-formed or did not validate against our published schema"],
   MalformedTrailerError: [400, "The request contained trailing data that was not well-formed or did not conform to our published schema."],
   MalformedXML: [400, "The XML you provided was not well-formed or did not validate against our published schema"],
   MetadataTooLarge: [400, "Your metadata headers exceed the maximum allowed metadata size"],
@@ -39,6 +41,7 @@ export const S3_ERRORS = {
   MissingContentLength: [411, "You must provide the Content-Length HTTP header."],
   NoSuchBucket: [404, "The specified bucket does not exist"],
   NoSuchKey: [404, "The specified key does not exist."],
+  NoSuchObjectLockConfiguration: [404, "The specified object does not have a ObjectLock configuration"],
   NoSuchUpload: [
     404,
     "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.",

@@ -4,4 +4,6 @@ export interface Clock {
   now(): number;
   /** Resolves after `ms`, or at once when the signal aborts. Keeps the process alive: whoever waits has not finished. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  /** As {@link sleep}, but a process that has nothing else to do may end before. Absent: the same as sleep. */
+  doze?(ms: number, signal?: AbortSignal): Promise<void>;
 }

@@ -189,6 +189,9 @@ export interface Holdings {
   /** Closes an intent whose write did not happen. */
   withdraw(id: string): Promise<void>;
 
+  /** Lets an intent expire at once: its writer has given up, but the write may have happened or may still land. */
+  abandon(id: string, now: number): Promise<void>;
+
   /** Forgets a holding: nothing is known of the key any more. False as for {@link observe}. */
   forget(bucket: string, key: string, revision: number): Promise<boolean>;
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { isReplicationError } from "../domain/error.ts";
 import type { LedgerEntry } from "../domain/status.ts";
-import type { EntryFilter, Ledger, Outcome, Route } from "../ports/state.ts";
+import type { EntryFilter, LeasedTask, Ledger, Outcome, Route } from "../ports/state.ts";
 import {
   claimAll,
   claimOne,
@@ -25,7 +25,7 @@ const HOUR_MS = 3_600_000;
 
 /** Holds an adapter to the promises of `Ledger`. */
 export function describeLedger(contract: StateContract): void {
-  describeState("Ledger", contract, { ...reading, ...listing, ...adopting, ...summing });
+  describeState("Ledger", contract, { ...reading, ...versioned, ...deleting, ...listing, ...adopting, ...summing });
 }
 
 /** Brings one key through a task to the outcome that is made of it. */
@@ -52,6 +52,8 @@ const reading: StateCases = {
       reason: "because",
       notes: ["TagsDropped", 'quo"te'],
       replica: { ...REPLICA, versionId: "v1", attributeHash: "h", proof: "checksum", destinationEtag: "other", destinationVersionId: "v2" },
+      operation: "attributes",
+      origin: "s3://three.example/copy",
       eventTime: 1,
       startedAt: 2,
       finishedAt: 3,
@@ -102,6 +104,109 @@ const reading: StateCases = {
       [EU.destination, "a", "PENDING"],
       [PHOTOS.destination, "a", "COMPLETED"],
     ]);
+  },
+};
+
+/** Records the current object of a key COMPLETED, and versions of it beside. */
+function withVersions(harness: StateHarness, key: string, versions: readonly Partial<LedgerEntry>[]): Promise<Outcome> {
+  const make = (task: LeasedTask): Outcome => {
+    return { ...completed(task), versions: versions.map((version) => entryOf(task.route, key, version)) };
+  };
+  return outcomeOf(harness, [key], make);
+}
+
+const FAILED_VERSION: Partial<LedgerEntry> = { versionId: "v2", status: "FAILED", reason: "OutOfOrder", replica: null };
+
+const versioned: StateCases = {
+  "rows of single versions stand behind the one of the current object, and out of its way": async (harness, reopened) => {
+    const outcome = await withVersions(harness, "a", [FAILED_VERSION, { versionId: "v1", operation: "delete", replica: null }]);
+    await withVersions(harness, "b", []);
+    const next = await harness.reopen();
+    reopened(next);
+    const { ledger, tasks } = next.state;
+    const [v2, v1] = outcome.versions ?? [];
+    assert.deepEqual(await ledger.get(PHOTOS, "a"), outcome.entry);
+    assert.deepEqual(await ledger.entriesOf(PHOTOS.source, "a"), [outcome.entry, v1, v2]);
+    assert.deepEqual(keysOf(await ledger.scan(PHOTOS, undefined, 10)), ["a", "b"]);
+    await tasks.want([wantOf("a")]);
+    const statuses = (await ledger.entriesOf(PHOTOS.source, "a")).map(({ versionId, status }) => [versionId, status]);
+    assert.deepEqual(statuses, [
+      ["", "PENDING"],
+      ["v1", "COMPLETED"],
+      ["v2", "FAILED"],
+    ]);
+  },
+  "the row of a version is replaced by its next, and keeps the replica it has": async (harness) => {
+    await withVersions(harness, "a", [{ versionId: "v1" }]);
+    await withVersions(harness, "a", [{ versionId: "v1", status: "FAILED", replica: null }]);
+    const [, v1, ...more] = await harness.state.ledger.entriesOf(PHOTOS.source, "a");
+    assert.deepEqual([v1?.status, v1?.replica, more], ["FAILED", REPLICA, []]);
+  },
+  "a list gives the rows of versions too, on pages of any size": async (harness) => {
+    const { ledger, tasks } = harness.state;
+    for (const key of ["a", "b", "c"]) await withVersions(harness, key, [{ versionId: "v1" }, FAILED_VERSION, { versionId: "v3" }]);
+    await tasks.want([wantOf("b"), wantOf("aa"), wantOf("d")]);
+    const told = async (filter: Partial<EntryFilter>, limit: number) => {
+      const entries = await everyPage(ledger, { limit, ...filter });
+      return entries.map(({ key, versionId, status }) => `${key}${versionId} ${status[0]}`).join(", ");
+    };
+    for (const limit of [1, 2, 3, 4, 5, 100]) {
+      assert.equal(await told({}, limit), "a C, av1 C, av2 F, av3 C, aa P, b P, bv1 C, bv2 F, bv3 C, c C, cv1 C, cv2 F, cv3 C, d P");
+      assert.equal(await told({ status: "FAILED" }, limit), "av2 F, bv2 F, cv2 F");
+      assert.equal(await told({ status: "PENDING" }, limit), "aa P, b P, d P");
+      assert.equal(await told({ status: "COMPLETED" }, limit), "a C, av1 C, av3 C, bv1 C, bv3 C, c C, cv1 C, cv3 C");
+    }
+  },
+  "versions are counted as rows of their own": async (harness) => {
+    await withVersions(harness, "a", [{ versionId: "v1" }, FAILED_VERSION]);
+    const [summary] = await harness.state.ledger.summaries(harness.now());
+    assert.deepEqual([summary?.completed, summary?.failed], [{ operations: 2, bytes: 2 * REPLICA.bytes }, 1]);
+  },
+};
+
+const deleting: StateCases = {
+  "a completed delete leaves a tombstone: a row without a replica": async (harness) => {
+    const { ledger } = harness.state;
+    await outcomeOf(harness, ["a"]);
+    const outcome = await outcomeOf(harness, ["a"], (task) => completed(task, { operation: "delete", replica: null, finishedAt: 9 }));
+    assert.deepEqual(await ledger.get(PHOTOS, "a"), outcome.entry);
+    const [summary] = await ledger.summaries(harness.now());
+    assert.deepEqual(summary?.completed, { operations: 1, bytes: 0 });
+    await outcomeOf(harness, ["a"], failed);
+    assert.equal((await ledger.get(PHOTOS, "a"))?.replica, null);
+    await outcomeOf(harness, ["a"]);
+    assert.deepEqual((await ledger.summaries(harness.now()))[0]?.completed, { operations: 1, bytes: REPLICA.bytes });
+  },
+  "a delete that was held or failed leaves the replica known": async (harness) => {
+    await outcomeOf(harness, ["a"]);
+    for (const status of ["HELD", "FAILED"] as const) {
+      await outcomeOf(harness, ["a"], (task) => failed(task, { status, operation: "delete" }));
+      const entry = await harness.state.ledger.get(PHOTOS, "a");
+      assert.deepEqual([entry?.status, entry?.operation, entry?.replica], [status, "delete", REPLICA]);
+    }
+  },
+  "a tombstone can be adopted": async (harness) => {
+    await adopted(harness.state.ledger, ["a"]);
+    const entry = entryOf(PHOTOS, "a", { operation: "delete", replica: null });
+    await harness.state.ledger.adopt([{ route: PHOTOS, entry }]);
+    assert.deepEqual(await harness.state.ledger.get(PHOTOS, "a"), entry);
+  },
+  "a task that waits tells what it is about to do, as far as was announced": async (harness) => {
+    const { tasks, ledger } = harness.state;
+    const changes = {
+      gone: { deleted: true },
+      tagged: { attributes: true },
+      both: { deleted: true, written: true },
+      said: { approved: true },
+    };
+    await tasks.want(Object.entries(changes).map(([key, announced]) => wantOf(key, { changes: announced })));
+    const entries = await ledger.scan(PHOTOS, undefined, 10);
+    assert.deepEqual(Object.fromEntries(entries.map(({ key, operation }) => [key, operation])), {
+      both: "copy",
+      gone: "delete",
+      said: "copy",
+      tagged: "attributes",
+    });
   },
 };
 

@@ -5,11 +5,17 @@ import { compareKeys, type ListedObject, type ObjectAttributes, type ObjectState
 import type {
   BucketDescription,
   ByteRange,
+  Capabilities,
+  DeleteOptions,
+  DeleteResult,
   HeadOptions,
   ListOptions,
   ListPage,
+  ListVersionsOptions,
   ObjectStore,
+  Observation,
   PutOptions,
+  VersionPage,
   WriteResult,
 } from "../ports/object-store.ts";
 
@@ -91,15 +97,42 @@ export class MemoryObjectStore implements ObjectStore {
 
   async put(key: string, body: Uint8Array, options: PutOptions = {}): Promise<WriteResult> {
     const current = this.#objects.get(key)?.state;
-    const refused =
+    const isRefused =
       (options.ifNoneMatch !== undefined && current !== undefined) || (options.ifMatch !== undefined && options.ifMatch !== current?.etag);
-    if (refused) throw new ReplicationError("PreconditionFailed", `${key}: a condition did not hold`);
+    if (isRefused) throw refused(key);
     this.#lastModified += 1000;
     return { etag: this.plant(key, { attributes: options.attributes ?? NO_ATTRIBUTES }, Buffer.from(body).toString()).etag };
   }
 
-  async delete(key: string): Promise<void> {
+  async delete(key: string, options: DeleteOptions = {}): Promise<DeleteResult> {
+    const current = this.#objects.get(key)?.state;
+    if (current !== undefined && options.ifMatch !== undefined && options.ifMatch !== current.etag) throw refused(key);
     this.#objects.delete(key);
+    return { deleteMarker: false };
+  }
+
+  async observe(key: string, options: HeadOptions = {}): Promise<Observation> {
+    const state = await this.head(key, options);
+    return state === undefined ? { kind: "absent" } : { kind: "object", state };
+  }
+
+  /** As of a bucket that never had versions: each object is its own and only one. */
+  async listVersions(options: ListVersionsOptions = {}): Promise<VersionPage> {
+    const { prefix, keyMarker, maxKeys } = options;
+    const page = await this.list({ prefix, startAfter: keyMarker, maxKeys });
+    const versions = page.objects.map((object) => ({ ...object, versionId: "null", isLatest: true, isDeleteMarker: false }));
+    const { nextContinuationToken } = page;
+    return { versions, next: nextContinuationToken === undefined ? undefined : { keyMarker: nextContinuationToken } };
+  }
+
+  async putTags(key: string, tags: Readonly<Record<string, string>>): Promise<void> {
+    const { state, body } = this.#found(key);
+    const attributes = { ...state.attributes, tags };
+    this.#objects.set(key, { state: { ...state, attributes, tagCount: Object.keys(tags).length }, body });
+  }
+
+  async capabilities(): Promise<Capabilities> {
+    return { conditionalPut: true, conditionalCopy: true, conditionalComplete: true, conditionalDelete: true };
   }
 
   async describe(): Promise<BucketDescription> {
@@ -111,4 +144,8 @@ export class MemoryObjectStore implements ObjectStore {
     if (found === undefined) throw new ReplicationError("NoSuchKey", `${this.bucket.name}/${key}: no such key`);
     return found;
   }
+}
+
+function refused(key: string): ReplicationError {
+  return new ReplicationError("PreconditionFailed", `${key}: a condition did not hold`);
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { type ErrorCode, isReplicationError } from "../domain/error.ts";
 import { compareKeys } from "../domain/object.ts";
-import type { ObjectStore } from "../ports/object-store.ts";
+import type { ObjectStore, VersionPage } from "../ports/object-store.ts";
 import { describePort, type PortCases, type PortContract } from "./port-contract.ts";
 
 /** What an object store under test comes with. */
@@ -22,7 +22,16 @@ export interface ObjectStoreHarness {
 
 /** Holds an adapter to the promises of `ObjectStore`. */
 export function describeObjectStore(contract: PortContract<ObjectStoreHarness>): void {
-  describePort("ObjectStore", contract, { ...keys, ...bodies, ...listing, ...absence, ...conditions, ...attributes, ...buckets });
+  describePort("ObjectStore", contract, {
+    ...keys,
+    ...bodies,
+    ...listing,
+    ...absence,
+    ...conditions,
+    ...attributes,
+    ...buckets,
+    ...versions,
+  });
 }
 
 const bytes = (text: string) => Buffer.from(text);
@@ -173,17 +182,23 @@ const absence: PortCases<ObjectStoreHarness> = {
   "what is absent is undefined": async ({ store }) => {
     assert.equal(await store.head("absent"), undefined);
     assert.equal(await store.get("absent"), undefined);
+    assert.deepEqual(await store.observe("absent"), { kind: "absent" });
     await assertFails(store.tags("absent"), "NoSuchKey");
+    await assertFails(store.putTags("absent", { k: "v" }), "NoSuchKey");
   },
   "removing what is absent succeeds": async ({ store }) => {
-    await store.delete("absent");
+    assert.deepEqual(await store.delete("absent"), { versionId: undefined, deleteMarker: false });
     await store.put("a", bytes("x"));
-    await store.delete("a");
+    assert.deepEqual(await store.delete("a"), { versionId: undefined, deleteMarker: false });
     await store.delete("a");
     assert.equal(await store.head("a"), undefined);
   },
   "a missing bucket is not a missing key": async ({ missing }) => {
     await assertFails(missing.head("a"), "NoSuchBucket");
+    await assertFails(missing.observe("a"), "NoSuchBucket");
+    await assertFails(missing.listVersions(), "NoSuchBucket");
+    await assertFails(missing.putTags("a", {}), "NoSuchBucket");
+    await assertFails(missing.capabilities(), "NoSuchBucket");
     await assertFails(missing.get("a"), "NoSuchBucket");
     await assertFails(missing.list(), "NoSuchBucket");
     await assertFails(missing.put("a", bytes("x")), "NoSuchBucket");
@@ -196,6 +211,10 @@ const absence: PortCases<ObjectStoreHarness> = {
     const calls = [
       () => stranger.head("a"),
       () => stranger.head("absent"),
+      () => stranger.observe("absent"),
+      () => stranger.listVersions(),
+      () => stranger.putTags("a", {}),
+      () => stranger.capabilities(),
       () => stranger.get("absent"),
       () => stranger.list(),
       () => stranger.tags("a"),
@@ -224,6 +243,25 @@ const conditions: PortCases<ObjectStoreHarness> = {
     const second = await store.put("a", bytes("2"), { ifMatch: first.etag });
     await assertFails(store.put("a", bytes("3"), { ifMatch: first.etag }), "PreconditionFailed");
     assert.equal((await store.head("a"))?.etag, second.etag);
+    await assertFails(store.put("absent", bytes("1"), { ifMatch: first.etag }), "PreconditionFailed");
+    assert.equal(await store.head("absent"), undefined);
+  },
+  "a delete of one state removes no other": async ({ store }) => {
+    const first = await store.put("a", bytes("1"));
+    const second = await store.put("a", bytes("2"));
+    await assertFails(store.delete("a", { ifMatch: first.etag }), "PreconditionFailed");
+    assert.equal(await textOf(store, "a"), "2");
+    await store.delete("a", { ifMatch: second.etag });
+    assert.equal(await store.head("a"), undefined);
+    await store.delete("a", { ifMatch: second.etag });
+  },
+  "what a bucket honours is found out, and nothing stays of it": async ({ store, enableVersioning }) => {
+    assert.equal((await store.capabilities()).conditionalPut, true);
+    assert.deepEqual(await store.listVersions(), { versions: [] });
+    if (enableVersioning === undefined) return;
+    await enableVersioning();
+    assert.deepEqual(await store.capabilities(), await store.capabilities());
+    assert.deepEqual(await store.listVersions(), { versions: [] });
   },
 };
 
@@ -258,6 +296,17 @@ const attributes: PortCases<ObjectStoreHarness> = {
     await store.put("b", bytes("x"));
     assert.deepEqual(await store.tags("b"), {});
   },
+  "tags are replaced as a whole, and neither the ETag nor the rest changes": async ({ store }) => {
+    const given = { systemHeaders: { "content-type": "text/x-odd" }, metadata: { name: "x" } };
+    const { etag } = await store.put("a b", bytes("x"), { attributes: { ...given, tags: { old: "1", kept: "2" } } });
+    const tags = { kept: "3", "two words": "a+b=c:d/e@f" };
+    await store.putTags("a b", tags);
+    assert.deepEqual(await store.tags("a b"), tags);
+    const state = await store.head("a b");
+    assert.deepEqual([state?.etag, state?.tagCount, state?.attributes], [etag, 2, given]);
+    await store.putTags("a b", {});
+    assert.deepEqual(await store.tags("a b"), {});
+  },
   "tags beyond ASCII come back as they were given": async ({ store }) => {
     const tags = { "\u00fcber": "gr\u00fc\u00dfe" };
     await store.put("a", bytes("x"), { attributes: { systemHeaders: {}, metadata: {}, tags } });
@@ -287,5 +336,84 @@ const buckets: PortCases<ObjectStoreHarness> = {
     assert.equal((await store.get("a", { versionId: second.versionId }))?.state.etag, second.etag);
     await store.delete("a", { versionId: second.versionId });
     assert.equal((await store.head("a", { versionId: first.versionId }))?.etag, first.etag);
+  },
+};
+
+/** Makes versions of a bucket, and returns their ids in the order in which they were made. */
+async function versioned({ store, enableVersioning }: ObjectStoreHarness, key: string, ...texts: readonly string[]): Promise<string[]> {
+  assert.ok(enableVersioning, "exempt a store without versioning");
+  await enableVersioning();
+  const ids: string[] = [];
+  for (const text of texts) ids.push((await store.put(key, bytes(text))).versionId ?? "");
+  assert.equal(new Set(ids).size, texts.length);
+  return ids;
+}
+
+/** Makes versions and a marker of two keys, and returns what a listing says of them. */
+async function history(harness: ObjectStoreHarness): Promise<readonly unknown[]> {
+  const [first, second] = await versioned(harness, "a b", "1", "22");
+  const { versionId: marker } = await harness.store.delete("a b");
+  const [other] = await versioned(harness, "b%20+", "333");
+  return [
+    ["a b", marker, true, true, 0],
+    ["a b", second, false, false, 2],
+    ["a b", first, false, false, 1],
+    ["b%20+", other, true, false, 3],
+  ];
+}
+
+const versions: PortCases<ObjectStoreHarness> = {
+  "a delete marker is told from an absence, and removing it brings the object back": async (harness) => {
+    const { store } = harness;
+    const [id] = await versioned(harness, "a+b", "1");
+    const observed = await store.observe("a+b");
+    assert.ok(observed.kind === "object" && observed.state.versionId === id);
+    const made = await store.delete("a+b");
+    assert.ok(made.deleteMarker && made.versionId !== undefined && made.versionId !== id);
+    const marker = await store.observe("a+b");
+    assert.equal(marker.kind, "marker");
+    if (marker.kind === "marker" && marker.versionId !== undefined) assert.equal(marker.versionId, made.versionId);
+    assert.deepEqual(await store.observe("a"), { kind: "absent" });
+    assert.equal((await store.observe("a+b", { versionId: made.versionId })).kind, "marker");
+    assert.equal((await store.delete("a+b", { versionId: made.versionId })).deleteMarker, true);
+    assert.equal(await textOf(store, "a+b"), "1");
+  },
+  "all versions are listed by key, of one key the newest first": async (harness) => {
+    const { store } = harness;
+    const expected = await history(harness);
+    const { versions: all, next } = await store.listVersions();
+    assert.equal(next, undefined);
+    assert.deepEqual(
+      all.map((version) => [version.key, version.versionId, version.isLatest, version.isDeleteMarker, version.sizeBytes]),
+      expected,
+    );
+    const { versions: below } = await store.listVersions({ prefix: "b" });
+    assert.deepEqual(
+      below.map(({ key, etag, lastModified }) => [key, etag, lastModified % 1000]),
+      [["b%20+", md5("333"), 0]],
+    );
+  },
+  "versions are listed the same on pages of any length": async (harness) => {
+    const { store } = harness;
+    const expected = await history(harness);
+    for (const maxKeys of [3, 1]) {
+      const found: unknown[] = [];
+      for (let [next, isFirst]: [VersionPage["next"], boolean] = [undefined, true]; isFirst || next !== undefined; isFirst = false) {
+        const page = await store.listVersions({ maxKeys, ...next });
+        for (const { key, versionId, isLatest, isDeleteMarker, sizeBytes } of page.versions)
+          found.push([key, versionId, isLatest, isDeleteMarker, sizeBytes]);
+        next = page.next;
+        assert.ok(found.length <= expected.length, "the listing goes on");
+      }
+      assert.deepEqual(found, expected, `pages of ${maxKeys}`);
+    }
+  },
+  "tags are those of the version that is named": async (harness) => {
+    const { store } = harness;
+    const [first, second] = await versioned(harness, "a", "1", "2");
+    await store.putTags("a", { of: "first" }, { versionId: first });
+    await store.putTags("a", { of: "second" });
+    assert.deepEqual(await store.tags("a", { versionId: first }), { of: "first" });
+    assert.deepEqual(await store.tags("a", { versionId: second }), { of: "second" });
   },
 };

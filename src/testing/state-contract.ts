@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { LedgerEntry, ReplicaRecord } from "../domain/status.ts";
+import { blankEntry, type LedgerEntry, type ReplicaRecord } from "../domain/status.ts";
 import type { LeasedTask, Outcome, Route, State, Want } from "../ports/state.ts";
 
 /** What a state under test comes with: time that only the test moves, and a way to end it. */
@@ -72,25 +72,8 @@ export const REPLICA: ReplicaRecord = {
 };
 
 export function entryOf(route: Route, key: string, overrides: Partial<LedgerEntry> = {}): LedgerEntry {
-  return {
-    rule: route.rule,
-    destination: route.destination,
-    key,
-    status: "COMPLETED",
-    operation: "copy",
-    reason: null,
-    notes: [],
-    replica: REPLICA,
-    attempts: 1,
-    eventTime: null,
-    startedAt: null,
-    finishedAt: null,
-    nextAttemptAt: null,
-    firstFailedAt: null,
-    replicationLatencyMs: null,
-    error: null,
-    ...overrides,
-  };
+  const blank = blankEntry({ rule: route.rule, destination: route.destination, key });
+  return { ...blank, status: "COMPLETED", replica: REPLICA, attempts: 1, ...overrides };
 }
 
 export function completed(task: LeasedTask, overrides: Partial<LedgerEntry> = {}): Outcome {

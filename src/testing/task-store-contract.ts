@@ -40,7 +40,7 @@ const ODD_KEYS = [
 
 /** Holds an adapter to the promises of `TaskStore`. */
 export function describeTaskStore(contract: StateContract): void {
-  describeState("TaskStore", contract, { ...wanting, ...claiming, ...recording, ...waiting });
+  describeState("TaskStore", contract, { ...wanting, ...telling, ...postponing, ...claiming, ...recording, ...waiting });
 }
 
 const wanting: StateCases = {
@@ -49,7 +49,8 @@ const wanting: StateCases = {
     await harness.state.tasks.want([wantOf("a", { eventTime: 5, hint })]);
     const task = await claimOne(harness);
     const { wanted, lease, ...said } = task;
-    assert.deepEqual(said, { route: PHOTOS, key: "a", lane: "live", eventTime: 5, hint, attempts: 0, firstFailedAt: null });
+    const changes = { written: true };
+    assert.deepEqual(said, { route: PHOTOS, key: "a", lane: "live", eventTime: 5, changes, hint, attempts: 0, firstFailedAt: null });
     assert.ok(wanted > 0);
     assert.notEqual(lease, "");
   },
@@ -106,6 +107,135 @@ const wanting: StateCases = {
     reopened(next);
     await next.state.tasks.want([wantOf("a")]);
     assert.ok((await claimOne(next)).wanted > first.wanted);
+  },
+};
+
+const telling: StateCases = {
+  "of wishes that coalesce the task tells everything that made it wanted": async (harness) => {
+    const { tasks } = harness.state;
+    await tasks.want([wantOf("a", { changes: { deleted: true, expired: true } }), wantOf("b", { changes: { deleted: false } })]);
+    await tasks.want([wantOf("a", { changes: { attributes: true } }), wantOf("a", { changes: { approved: true }, lane: "backfill" })]);
+    const [a, b] = (await claimAll(harness)) as [LeasedTask, LeasedTask];
+    assert.deepEqual(a.changes, { deleted: true, expired: true, attributes: true, approved: true });
+    assert.deepEqual(b.changes, { written: true }, "what is said to be nothing was written");
+    await tasks.release([a, b]);
+    await tasks.want([wantOf("a")]);
+    const everything = { deleted: true, expired: true, attributes: true, written: true, approved: true };
+    assert.deepEqual((await claimAll(harness)).find(({ key }) => key === "a")?.changes, everything);
+  },
+  "what made a task wanted is kept while it waits, however long and wherever": async (harness, reopened) => {
+    const { tasks } = harness.state;
+    await tasks.want([wantOf("a", { changes: { deleted: true } })]);
+    await tasks.record([postponed(await claimOne(harness), harness.now() + 5)]);
+    const next = await harness.reopen();
+    reopened(next);
+    await next.advance(5);
+    const task = await claimOne(next);
+    assert.deepEqual(task.changes, { deleted: true });
+    await next.state.tasks.release([task]);
+    assert.deepEqual((await claimOne(next)).changes, { deleted: true });
+  },
+  "a task wanted again while it was worked on tells of both changes": async (harness) => {
+    const { tasks } = harness.state;
+    for (const end of [completed, (task: LeasedTask) => postponed(task, harness.now() + 5), undefined]) {
+      await tasks.want([wantOf("a", { changes: { deleted: true } })]);
+      const first = await claimOne(harness);
+      await tasks.want([wantOf("a", { changes: { attributes: true } })]);
+      await (end === undefined ? tasks.release([first]) : tasks.record([end(first)]));
+      const second = await claimOne(harness);
+      assert.deepEqual(second.changes, { deleted: true, attributes: true });
+      await tasks.record([completed(second)]);
+    }
+  },
+  "a task that is done leaves nothing to the next of its key": async (harness) => {
+    await harness.state.tasks.want([wantOf("a", { changes: { deleted: true, approved: true } })]);
+    await harness.state.tasks.record([completed(await claimOne(harness))]);
+    await harness.state.tasks.want([wantOf("a")]);
+    assert.deepEqual((await claimOne(harness)).changes, { written: true });
+  },
+};
+
+const postponing: StateCases = {
+  "what is wished for later is due then and not before": async (harness, reopened) => {
+    const later = harness.now() + 1_000;
+    await harness.state.tasks.want([wantOf("a", { notBefore: later, eventTime: 3, hint: { sizeBytes: 4 } })]);
+    assert.deepEqual(await claimAll(harness), []);
+    const next = await harness.reopen();
+    reopened(next);
+    assert.equal(await next.state.tasks.nextDueAt(), later);
+    await next.advance(999);
+    assert.deepEqual(await claimAll(next), []);
+    await next.advance(1);
+    const task = await claimOne(next);
+    assert.deepEqual([task.attempts, task.firstFailedAt, task.eventTime, task.hint], [0, null, 3, { sizeBytes: 4 }]);
+    await next.state.tasks.record([completed(task)]);
+    assert.equal(await next.state.tasks.nextDueAt(), undefined);
+  },
+  "what is wished for a time that has passed is due at once": async (harness) => {
+    await harness.state.tasks.want([wantOf("a", { notBefore: harness.now() }), wantOf("b", { notBefore: 0 }), wantOf("c")]);
+    assert.deepEqual(keysOf(await claimAll(harness)), ["a", "b", "c"]);
+  },
+  "a key that waits already is not postponed": async (harness) => {
+    const { tasks } = harness.state;
+    await tasks.want([wantOf("a"), wantOf("b", { lane: "backfill" })]);
+    await tasks.want([wantOf("a", { notBefore: harness.now() + 1 }), wantOf("b", { notBefore: harness.now() + 1 })]);
+    assert.deepEqual(keysOf(await claimAll(harness)), ["a", "b"]);
+  },
+  "a wish without a time makes a postponed task due where it is live": async (harness) => {
+    const { tasks } = harness.state;
+    await tasks.want(["a", "b"].map((key) => wantOf(key, { lane: "backfill", notBefore: harness.now() + 1_000 })));
+    await tasks.want([wantOf("a"), wantOf("b", { lane: "backfill" })]);
+    const task = await claimOne(harness);
+    assert.deepEqual([task.key, task.lane], ["a", "live"]);
+    assert.equal(await tasks.nextDueAt(), harness.now() + 1_000);
+  },
+  "of two times the earlier holds where it is a live wish's": async (harness) => {
+    const { tasks } = harness.state;
+    const at = (ms: number) => harness.now() + ms;
+    await tasks.want(["a", "b", "c"].map((key) => wantOf(key, { lane: "backfill", notBefore: at(1_000) })));
+    await tasks.want([wantOf("a", { notBefore: at(10) }), wantOf("b", { notBefore: at(2_000) })]);
+    await tasks.want([wantOf("c", { notBefore: at(10), lane: "backfill" })]);
+    await harness.advance(10);
+    assert.deepEqual(keysOf(await claimAll(harness)), ["a"]);
+    await harness.advance(990);
+    const due = await claimAll(harness);
+    assert.deepEqual(
+      due.map(({ key, lane }) => [key, lane]),
+      [
+        ["b", "live"],
+        ["c", "backfill"],
+      ],
+    );
+  },
+  "a wish for later of a key in work does not hold up what it made wanted again": async (harness) => {
+    const { tasks } = harness.state;
+    await tasks.want([wantOf("a")]);
+    const first = await claimOne(harness);
+    await tasks.want([wantOf("a", { notBefore: harness.now() + 1_000 })]);
+    await tasks.record([completed(first)]);
+    const second = await claimOne(harness);
+    await tasks.want([wantOf("a", { notBefore: harness.now() + 1_000 })]);
+    await tasks.release([second]);
+    assert.equal((await claimOne(harness)).key, "a");
+  },
+  "a lifted task that had paused and is wished for later is due as it was": async (harness) => {
+    const { tasks } = harness.state;
+    await tasks.want([wantOf("a", { lane: "backfill", notBefore: harness.now() + 10 })]);
+    await harness.advance(10);
+    const first = await claimOne(harness);
+    await tasks.want([wantOf("a", { notBefore: harness.now() + 1_000 })]);
+    await tasks.release([first]);
+    assert.equal((await claimOne(harness)).lane, "live");
+  },
+  "onDue calls back when what was wished for later becomes due": async (harness) => {
+    const { tasks } = harness.state;
+    const calls = countCalls(tasks.onDue.bind(tasks));
+    await tasks.want([wantOf("a", { notBefore: harness.now() + 1_000 })]);
+    await harness.advance(999);
+    const before = calls.count();
+    await harness.advance(1);
+    await calls.reach(before + 1);
+    await claimOne(harness);
   },
 };
 

@@ -24,6 +24,10 @@ export function withFaults(store: ObjectStore, plan: FaultPlan = () => undefined
     tags: (key, options) => step("tags", key, () => store.tags(key, options)),
     put: (key, body, options) => step("put", key, () => store.put(key, body, options)),
     delete: (key, options) => step("delete", key, () => store.delete(key, options)),
+    observe: (key, options) => step("observe", key, () => store.observe(key, options)),
+    listVersions: (options) => step("listVersions", options?.prefix ?? "", () => store.listVersions(options)),
+    putTags: (key, tags, options) => step("putTags", key, () => store.putTags(key, tags, options)),
     describe: (signal) => step("describe", "", () => store.describe(signal)),
+    capabilities: (signal) => step("capabilities", "", () => store.capabilities(signal)),
   };
 }

@@ -13,6 +13,7 @@ const SERVERS: Readonly<Record<string, { start: () => Promise<RealServer>; exemp
       "a key with empty segments is kept": "MinIO drops a leading slash and refuses others",
       "a key of 1,024 bytes in one segment is kept": "MinIO keeps a segment as a file name of 255 bytes",
       "tags beyond ASCII come back as they were given": "MinIO refuses them",
+      "a delete of one state removes no other": "MinIO ignores conditions on deletes",
     },
   },
   versitygw: {
@@ -23,6 +24,7 @@ const SERVERS: Readonly<Record<string, { start: () => Promise<RealServer>; exemp
       "a key with empty segments is kept": "the gateway folds them",
       "a key with control characters is kept": "the gateway lists them as U+FFFD",
       "a key of 1,024 bytes in one segment is kept": "the gateway keeps a segment as a file name of 255 bytes",
+      "versions are listed the same on pages of any length": "the gateway does not go on after a page that ends in a delete marker",
       "a key and another below it live side by side": "the gateway keeps one as a file, the other would need a directory",
     },
   },

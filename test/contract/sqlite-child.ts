@@ -1,5 +1,5 @@
 import { openSqliteState } from "../../src/adapters/state/sqlite/open.ts";
-import type { State } from "../../src/ports/state.ts";
+import type { LeasedTask, State } from "../../src/ports/state.ts";
 import { completed, PHOTOS, postponed, wantOf } from "../../src/testing/state-contract.ts";
 
 /** A process for the tests to end in the ways processes end. Says on stdout, a line at a time, what was acknowledged to it. */
@@ -30,6 +30,31 @@ async function recorded(state: State): Promise<void> {
   for (const { task, retryAt } of outcomes) say(`${retryAt === undefined ? "completed" : "postponed"} ${task.key}`);
 }
 
+const BUCKET = PHOTOS.destination;
+
+/** Announces, writes and records, as towards an interior bucket, until it is killed. */
+async function workCarefully(state: State): Promise<never> {
+  for (let round = Number(from); ; round++) {
+    const keys = Array.from({ length: 8 }, (_, index) => `${round}-${index}`);
+    await state.tasks.want(keys.map((key) => wantOf(key)));
+    const tasks = await state.tasks.claim({ max: 8, now: Date.now(), leaseMs: 60_000 });
+    await Promise.all(tasks.map((task) => writtenCarefully(state, task)));
+  }
+}
+
+async function writtenCarefully({ holdings, tasks }: State, task: LeasedTask): Promise<void> {
+  const { key } = task;
+  if (key.startsWith("after")) return;
+  const content = { origin: PHOTOS.source, originTime: 1_000, originEtag: null, history: { [PHOTOS.source]: 1 } };
+  const intent = { id: key, bucket: BUCKET, key, expected: null, content, expiresAt: Date.now() + 60_000 };
+  if (!(await holdings.announce(intent, 0, Date.now()))) throw new Error(`${key} is another's`);
+  say(`announced ${key}`);
+  const holding = { bucket: BUCKET, key, object: null, content, isReplica: true, revision: 0 };
+  const wants = [wantOf(`after ${key}`, { notBefore: Date.now() + 3_600_000 })];
+  await tasks.record([{ ...completed(task), holdings: [holding], closes: key, wants }]);
+  say(`recorded ${key}`);
+}
+
 /** Writes until the disk refuses, then shows that the state is still of use. */
 async function fill(state: State): Promise<void> {
   await state.tasks.want([wantOf("first")]);
@@ -47,6 +72,7 @@ async function fill(state: State): Promise<void> {
 const state = await openSqliteState({ path, mode: "daemon" });
 say("open");
 if (kind === "work") await work(state);
+if (kind === "work carefully") await workCarefully(state);
 if (kind === "fill") await fill(state);
 if (kind === "want and close") {
   await state.tasks.want([wantOf("a")]);

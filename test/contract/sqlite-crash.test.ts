@@ -23,8 +23,8 @@ function start(...args: readonly string[]): { readonly child: ChildProcess; read
 }
 
 /** What the child said before it was killed, after `count` lines of it. */
-async function killAfter(count: number, path: string, from: number): Promise<readonly string[]> {
-  const { child, lines } = start("work", path, String(from));
+async function killAfter(count: number, path: string, { kind, from }: { kind: string; from: number }): Promise<readonly string[]> {
+  const { child, lines } = start(kind, path, String(from));
   const exited = once(child, "exit");
   const seen: string[] = [];
   for await (const line of lines) {
@@ -39,7 +39,7 @@ test("kill -9 at any moment loses nothing acknowledged and leaves nothing stuck 
   const path = join(folder, "killed.db");
   const acknowledged = new Map<string, string>();
   for (const [round, count] of [2, 40, 150, 301, 600, 1_000].entries()) {
-    for (const line of await killAfter(count, path, round * 10_000)) {
+    for (const line of await killAfter(count, path, { kind: "work", from: round * 10_000 })) {
       const [what = "", key] = line.split(" ");
       if (key !== undefined) acknowledged.set(key, what);
     }
@@ -70,6 +70,30 @@ async function assertNothingLost(state: State, acknowledged: ReadonlyMap<string,
   const { entries } = await state.ledger.list({ status: "COMPLETED", limit: 100_000 });
   assert.equal(entries.length, summary?.completed.operations, "the counts are those of the rows");
   await state.tasks.release(waiting);
+}
+
+test("kill -9 at any moment leaves an outcome whole or not at all: row, holding, intent and wish (invariants 1, 3)", async () => {
+  const path = join(folder, "careful.db");
+  for (const [round, count] of [3, 40, 151, 300].entries()) {
+    const lines = await killAfter(count, path, { kind: "work carefully", from: round * 10_000 });
+    const state = await openSqliteState({ path, mode: "daemon" });
+    try {
+      for (const line of lines) await assertWhole(state, line);
+    } finally {
+      await state.close();
+    }
+  }
+});
+
+/** An outcome that was not acknowledged may have been recorded too, but never in part. */
+async function assertWhole({ holdings, ledger }: State, line: string): Promise<void> {
+  const [what, key] = line.split(" ");
+  if (key === undefined) return;
+  const { holding, intents } = await holdings.known(PHOTOS.destination, key);
+  const after = await ledger.get(PHOTOS, `after ${key}`);
+  const parts = [(await ledger.get(PHOTOS, key))?.status, holding?.revision, intents.length, after?.status];
+  const isRecorded = what === "recorded" || holding !== undefined;
+  assert.deepEqual(parts, isRecorded ? ["COMPLETED", 1, 0, "PENDING"] : ["PENDING", undefined, 1, undefined], line);
 }
 
 test("a second daemon is refused, naming the first, until the first is gone, however it went", async () => {

@@ -40,6 +40,7 @@ describeTransfer({
     [`${kept}, within a store`]: IGNORED,
     [`${kept}, across stores`]: IGNORED,
     [`${refused}, within a store`]: IGNORED,
+    "a version that is a delete marker is `gone`, within a store": "the gateway copies what the marker hides",
   },
   open: () => openTransfer({ source: versitygw, destination: minio, limits: { relayFromBytes: MIB }, partBytes: 5 * MIB }),
 });

@@ -39,8 +39,8 @@ const WRONG: Config = {
     { ...rule, id: "two", destinations: [] },
     { ...rule, id: "three", source: "c:photos" },
     { ...rule, id: "four", destinations: ["a:photos"] },
-    { ...rule, id: "five", destinations: ["b:five"], engine: "native", deletes: "propagate", versions: "all" },
-    { id: "six", mesh: ["a:photos", "b:far"] },
+    { ...rule, id: "five", destinations: ["b:five"], engine: "native", replicationTime: true, createBuckets: true },
+    { id: "six", mesh: ["a:photos"], versions: "every" },
     { ...rule, destinations: ["b:seven"] },
   ],
 };
@@ -55,9 +55,10 @@ const TOLD: readonly RegExp[] = [
   /rules\[2\]\.source.*c/,
   /a:photos is the source itself/,
   /engine: native is not available in this version/,
-  /deletes: propagate is not available in this version/,
-  /versions: all is not available in this version/,
-  /mesh is not available in this version/,
+  /replicationTime: true is not available in this version/,
+  /createBuckets: true is not available in this version/,
+  /rules\[5\]\.mesh: needs two members at least/,
+  /rules\[5\]\.versions/,
   /rules\[6\]\.id/,
 ];
 

@@ -42,6 +42,12 @@ export async function openTransfer({ source, destination, limits, partBytes }: T
     putParts: (at, key, upload) => putParts(clientOf(at), { Bucket: at.bucket, Key: key }, upload),
     takeRequests: ({ store }) => (stores[store]?.requests.splice(0) ?? []).sort(),
     openUploads: async (at) => (await clientOf(at).send(new sdk.ListMultipartUploadsCommand({ Bucket: at.bucket }))).Uploads?.length ?? 0,
+    enableVersioning: async (at) => {
+      const VersioningConfiguration = { Status: "Enabled" } as const;
+      await clientOf(at).send(new sdk.PutBucketVersioningCommand({ Bucket: at.bucket, VersioningConfiguration }));
+    },
+    encryptionOf: async (at, key) =>
+      (await clientOf(at).send(new sdk.HeadObjectCommand({ Bucket: at.bucket, Key: key }))).ServerSideEncryption,
     async close() {
       for (const client of Object.values(clients)) client[Symbol.dispose]();
       await close();

@@ -13,11 +13,15 @@ const READS: Readonly<Record<string, (store: ObjectStore) => Promise<unknown>>> 
   get: (store) => store.get("a"),
   read: (store) => store.read("a", { start: 0, endExclusive: 1 }),
   tags: (store) => store.tags("a"),
+  observe: (store) => store.observe("a"),
+  listVersions: (store) => store.listVersions(),
   describe: (store) => store.describe(),
+  capabilities: (store) => store.capabilities(),
 };
 const WRITES: Readonly<Record<string, (store: ObjectStore) => Promise<unknown>>> = {
   put: (store) => store.put("a", new Uint8Array(1)),
   delete: (store) => store.delete("a"),
+  putTags: (store) => store.putTags("a", {}),
 };
 
 /** A store whose first calls fail, and what is seen of it through the decorator. */

@@ -29,9 +29,13 @@ export function withRetry(store: ObjectStore, options: WithRetryOptions): Object
     get: (key, read) => again(() => store.get(key, read), read?.signal),
     read: (key, range, signal) => again(() => store.read(key, range, signal), signal),
     tags: (key, read) => again(() => store.tags(key, read), read?.signal),
+    observe: (key, head) => again(() => store.observe(key, head), head?.signal),
+    listVersions: (list) => again(() => store.listVersions(list), list?.signal),
     describe: (signal) => again(() => store.describe(signal), signal),
+    capabilities: (signal) => again(() => store.capabilities(signal), signal),
     put: (key, body, put) => store.put(key, body, put),
     delete: (key, remove) => store.delete(key, remove),
+    putTags: (key, tags, write) => store.putTags(key, tags, write),
   };
 }
 

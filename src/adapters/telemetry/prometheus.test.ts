@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Bucket } from "../../domain/bucket.ts";
-import type { Rule } from "../../domain/rule.ts";
+import { PLAIN_COPY, type Rule } from "../../domain/rule.ts";
 import { createPrometheusMeter, type PrometheusMeterOptions, type StateGauges } from "./prometheus.ts";
 
 const NOW = 1_800_000_000_000;
 const bucket: Bucket = { id: "s3://a.test/photos", name: "a:photos", store: "a", bucket: "photos" };
 const RULE: Rule = {
+  ...PLAIN_COPY,
   id: "photos",
   source: bucket,
   destinations: [
@@ -14,7 +15,7 @@ const RULE: Rule = {
     { id: "eu", canonicalId: "s3://aws/eu-west-1/copy", bucket, prefix: "", existingObjects: true },
   ],
   filter: {},
-  preserve: { tags: true, storageClass: true },
+  preserve: { tags: true, storageClass: true, acl: false, objectLock: true, encryption: true },
   enabled: true,
 };
 const route = { rule: "photos", source: bucket.id, destination: "s3://b.test/copy" };

@@ -1,6 +1,7 @@
 import { isReplicationError, ReplicationError } from "../../../domain/error.ts";
 import type { ObjectState } from "../../../domain/object.ts";
 import type { Proof } from "../../../domain/status.ts";
+import type { ReadOptions } from "../../../ports/object-store.ts";
 import type { S3ObjectStore } from "./object-store.ts";
 import { profileOf } from "./profiles.ts";
 
@@ -27,19 +28,19 @@ export class BucketFacts {
    * and for "not allowed", so that a count of 0 proves nothing (invariant 9).
    * @throws `SourceUnreadableTags`
    */
-  async tagsOf(state: ObjectState, signal?: AbortSignal): Promise<Readonly<Record<string, string>>> {
-    if (state.tagCount > 0 || !this.#countsTags) return this.#readTags(state.key, signal);
+  async tagsOf(state: ObjectState, options: ReadOptions = {}): Promise<Readonly<Record<string, string>>> {
+    if (state.tagCount > 0 || !this.#countsTags) return this.#readTags(state.key, options);
     const isFirst = this.#tagsReadable === undefined;
-    this.#tagsReadable ??= this.#readTags(state.key, signal);
+    this.#tagsReadable ??= this.#readTags(state.key, options);
     try {
       const tags = await this.#tagsReadable;
       if (Object.keys(tags).length === 0) return {};
       this.#countsTags = false;
-      return isFirst ? tags : await this.#readTags(state.key, signal);
+      return isFirst ? tags : await this.#readTags(state.key, options);
     } catch (error) {
       this.#tagsReadable = undefined; // asked again: a right can be granted while we run
       if (isFirst) throw error;
-      return this.#readTags(state.key, signal); // the first object's trouble may be its own
+      return this.#readTags(state.key, options); // the first object's trouble may be its own
     }
   }
 
@@ -78,9 +79,9 @@ export class BucketFacts {
     return profileOf(this.store.client.serverName).copyKeepsExpires;
   }
 
-  async #readTags(key: string, signal: AbortSignal | undefined): Promise<Readonly<Record<string, string>>> {
+  async #readTags(key: string, options: ReadOptions): Promise<Readonly<Record<string, string>>> {
     try {
-      return await this.store.tags(key, { signal });
+      return await this.store.tags(key, options);
     } catch (error) {
       if (!isReplicationError(error)) throw error;
       if (error.code === "NotImplemented") return {}; // a store without tags has none to lose

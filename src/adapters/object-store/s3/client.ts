@@ -1,14 +1,18 @@
 import { createRequire } from "node:module";
-import type { Pool as PoolClass } from "undici";
+import { Socket } from "node:net";
+import type { buildConnector as buildConnectorFunction, Pool as PoolClass } from "undici";
 import { type ErrorPlace, ReplicationError } from "../../../domain/error.ts";
 import { type Answer, toConnectionError, toStoreError } from "./errors.ts";
 import type { ResponseHeaders } from "./headers.ts";
+import { outliveWriteErrors } from "./outlive-write-errors.ts";
 import type { RelayOrigin, RelayRequest } from "./relay.ts";
 import { Signer, type SigningCredentials } from "./signer.ts";
 import { encodeKey, encodeQuery } from "./uri.ts";
 
 // The pool alone: undici's index also loads fetch, WebSocket and caches, which triples the start-up of a short command.
-const Pool: typeof PoolClass = createRequire(import.meta.url)("undici/lib/dispatcher/pool.js");
+const require = createRequire(import.meta.url);
+const Pool: typeof PoolClass = require("undici/lib/dispatcher/pool.js");
+const buildConnector: typeof buildConnectorFunction = require("undici/lib/core/connect.js");
 
 /** Returns valid credentials: at once where they are known, else after asking whoever issues them. */
 export type CredentialProvider = () => SigningCredentials | Promise<SigningCredentials>;
@@ -24,7 +28,7 @@ export interface S3ClientOptions {
   readonly maxConnections: number;
   /** PEM of the certificate authorities to trust. */
   readonly ca?: string | undefined;
-  /** Told of every answer; `status` 0 means that none came. */
+  /** Told of every answer; `status` 0 means that none came. A request that is repeated is told of twice. */
   readonly onRequest?: ((operation: string, status: number) => void) | undefined;
   /** Waits until one more request may be sent. */
   readonly throttle?: ((signal: AbortSignal | undefined) => Promise<void>) | undefined;
@@ -50,6 +54,15 @@ const SLOW_HEADERS_TIMEOUT_MS = 300_000;
 const SLOW_OPERATIONS: ReadonlySet<string> = new Set(["CopyObject", "UploadPartCopy", "CompleteMultipartUpload"]);
 const BODY_TIMEOUT_MS = 60_000;
 const CONNECT_TIMEOUT_MS = 10_000;
+/** How it shows that the server, or something on the way to it, hung up. */
+const HUNG_UP: ReadonlySet<unknown> = new Set(["ECONNRESET", "EPIPE", "UND_ERR_SOCKET"]);
+
+/** A request as it goes over the wire. */
+interface Target {
+  readonly origin: string;
+  readonly path: string;
+  readonly headers: Record<string, string>;
+}
 
 /** Signs and sends requests to one store, over kept connections. Answers are whole and in memory: large bodies go through the relay. */
 export class S3Client {
@@ -80,7 +93,7 @@ export class S3Client {
     const credentials = pending instanceof Promise ? await pending : pending;
     const target = this.#target(request, credentials);
     try {
-      const answer = await this.#dispatch(target, request);
+      const answer = await this.#exchange(target, request);
       this.serverName = answer.headers["server"] ?? this.serverName;
       this.#options.onRequest?.(operation, answer.status);
       return answer;
@@ -123,13 +136,28 @@ export class S3Client {
     this.#pools.clear();
   }
 
+  /**
+   * A server may hang up on a kept connection just when it is used again. What may be sent twice is then sent once more, at once and over a
+   * connection of its own: a server that is really gone refuses that one.
+   */
+  async #exchange(target: Target, request: S3Request): Promise<Answer> {
+    try {
+      return await this.#dispatch(this.#pool(target.origin), target, request);
+    } catch (cause) {
+      const hungUp = cause instanceof Error && "code" in cause && HUNG_UP.has(cause.code);
+      if (!hungUp || !isRepeatable(request) || request.signal?.aborted) throw cause;
+    }
+    this.#options.onRequest?.(request.operation, 0);
+    return await this.#dispatch(this.#pool(target.origin, "unkept"), target, request);
+  }
+
   #relayOrigin(url: URL): RelayOrigin {
     const tls = url.protocol === "https:";
     const host = url.hostname.replace(/^\[|\]$/g, "");
     return { host, port: Number(url.port) || (tls ? 443 : 80), tls: tls ? { ca: this.#options.ca } : undefined };
   }
 
-  #target(request: S3Request, credentials: SigningCredentials): { origin: string; path: string; headers: Record<string, string> } {
+  #target(request: S3Request, credentials: SigningCredentials): Target {
     const headers = request.headers ?? {};
     const virtual = !this.#options.forcePathStyle && isDnsName(request.bucket);
     const host = virtual ? `${request.bucket}.${this.#base.host}` : this.#base.host;
@@ -141,29 +169,30 @@ export class S3Client {
     return { origin: `${this.#base.protocol}//${host}`, path: query === "" ? path : `${path}?${query}`, headers };
   }
 
-  #pool(origin: string): PoolClass {
-    let pool = this.#pools.get(origin);
+  #pool(origin: string, connections: "kept" | "unkept" = "kept"): PoolClass {
+    const name = `${connections} ${origin}`;
+    let pool = this.#pools.get(name);
     if (pool === undefined) {
       pool = new Pool(origin, {
         connections: this.#options.maxConnections,
-        pipelining: 1,
+        pipelining: connections === "kept" ? 1 : 0,
         headersTimeout: HEADERS_TIMEOUT_MS,
         bodyTimeout: BODY_TIMEOUT_MS,
-        connect: { timeout: CONNECT_TIMEOUT_MS, ...(this.#options.ca === undefined ? {} : { ca: this.#options.ca }) },
+        connect: connector(this.#options.ca),
       });
-      this.#pools.set(origin, pool);
+      this.#pools.set(name, pool);
     }
     return pool;
   }
 
-  #dispatch(target: { origin: string; path: string; headers: Record<string, string> }, request: S3Request): Promise<Answer> {
+  #dispatch(pool: PoolClass, target: Target, request: S3Request): Promise<Answer> {
     const { promise, resolve, reject } = Promise.withResolvers<Answer>();
     const { signal } = request;
     let status = 0;
     let headers: ResponseHeaders = {};
     const chunks: Buffer[] = [];
     let unlisten = (): void => {};
-    this.#pool(target.origin).dispatch(
+    pool.dispatch(
       // reset: false keeps the connection after a HEAD, which undici would otherwise close for servers that answer one with a body.
       {
         method: request.method,
@@ -196,6 +225,21 @@ export class S3Client {
     );
     return promise;
   }
+}
+
+function connector(ca: string | undefined): buildConnectorFunction.connector {
+  const connect = buildConnector({ timeout: CONNECT_TIMEOUT_MS, ...(ca === undefined ? {} : { ca }) });
+  return (options, callback) => {
+    const socket: unknown = connect(options, callback);
+    if (socket instanceof Socket) outliveWriteErrors(socket);
+    return socket;
+  };
+}
+
+/** Whether sending it twice does no more than sending it once: a condition that held may no longer hold after the first. */
+function isRepeatable({ method, headers = {} }: S3Request): boolean {
+  if (method === "GET" || method === "HEAD") return true;
+  return method !== "POST" && headers["if-match"] === undefined && headers["if-none-match"] === undefined;
 }
 
 /** Repeated headers arrive as arrays; S3 reads them as one value with commas. */

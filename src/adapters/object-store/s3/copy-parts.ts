@@ -7,7 +7,7 @@ import type { TransferOutcome } from "../../../ports/transfer.ts";
 import type { BucketFacts } from "./bucket-facts.ts";
 import { openSource, type RelayedCopy, sourceMovedOn } from "./copy-relayed.ts";
 import { copyError, copySourceHeader, failedOutcome } from "./copy-server-side.ts";
-import { toConnectionError, toStoreError } from "./errors.ts";
+import { type Answer, toConnectionError, toStoreError } from "./errors.ts";
 import { etagMayBeMd5, unquoteEtag } from "./headers.ts";
 import { etagOf, toWriteResult } from "./object-store.ts";
 import { exactLayout, multipartEtag, ownLayout, type Part, uniformLayout } from "./part-layout.ts";
@@ -72,7 +72,7 @@ type AttemptOutcome = TransferOutcome | "layout";
 async function sourceLayout(copy: PartsCopy): Promise<Layout> {
   const { state } = copy;
   if (!isMultipartEtag(state.etag)) return { parts: ownLayout(state.sizeBytes), final: true };
-  const first = await copy.source.store.head(copy.key, { partNumber: 1, signal: copy.signal });
+  const first = await copy.source.store.head(copy.key, { partNumber: 1, versionId: copy.versionId, signal: copy.signal });
   const count = first?.partsCount ?? Number(state.etag.split("-")[1]);
   if (count === 1) return { parts: uniformLayout(state.sizeBytes, Math.max(1, state.sizeBytes)), final: false };
   if (first?.partsCount === undefined) return { parts: ownLayout(state.sizeBytes), final: true };
@@ -90,7 +90,7 @@ async function exactParts(copy: PartsCopy, count: number): Promise<readonly Part
 /** 0 where a store does not answer for this part: then the sum is wrong, and a layout of our own is taken. */
 async function partSize(copy: PartsCopy, partNumber: number): Promise<number> {
   try {
-    return (await copy.source.store.head(copy.key, { partNumber, signal: copy.signal }))?.sizeBytes ?? 0;
+    return (await copy.source.store.head(copy.key, { partNumber, versionId: copy.versionId, signal: copy.signal }))?.sizeBytes ?? 0;
   } catch (error) {
     if (isReplicationError(error) && error.code === "InvalidRequest") return 0;
     throw error;
@@ -98,36 +98,49 @@ async function partSize(copy: PartsCopy, partNumber: number): Promise<number> {
 }
 
 async function attempt(copy: PartsCopy, { writes, sameStore, layout }: Attempt): Promise<readonly AttemptOutcome[]> {
-  const begun = await Promise.all(writes.map((write) => begin(copy, write)));
-  const uploads = begun.filter((upload) => "uploadId" in upload);
+  const begins = await Promise.all(writes.map((write) => begin(copy, write)));
+  const uploads = begins.filter((upload) => "uploadId" in upload);
   const local = uploads.filter((upload) => sameStore(upload.write));
   const remote = uploads.filter((upload) => !sameStore(upload.write));
   await Promise.all([copyParts(copy, layout, local), streamParts(copy, layout, remote)]);
   return Promise.all(
-    begun.map((upload) => ("uploadId" in upload ? finish(copy, { layout, streamed: !sameStore(upload.write) }, upload) : upload)),
+    begins.map((upload) => ("uploadId" in upload ? finish(copy, { layout, streamed: !sameStore(upload.write) }, upload) : upload)),
   );
 }
 
 async function begin(copy: PartsCopy, write: ReplicaWrite): Promise<Upload | TransferOutcome> {
   const { bucket, key } = write.destination;
   const place = { operation: "CreateMultipartUpload", bucket: bucket.bucket, key };
-  for (;;) {
-    const headers = write.headers(copy.content);
-    try {
-      const answer = await write.facts.store.client.expect({
+  try {
+    for (;;) {
+      const request = {
         ...place,
         method: "POST",
         query: { uploads: "" },
-        headers,
+        headers: write.headers(copy.content),
         signal: copy.signal,
-      });
-      const uploadId = elementText(answer.body.toString("utf8"), "UploadId");
-      if (uploadId !== undefined) return { write, uploadId, etags: [], error: undefined };
-      throw new ReplicationError("MalformedResponse", `${place.operation} on ${place.bucket}/${key}: no UploadId`, { at: place });
-    } catch (error) {
-      if (!isReplicationError(error) || !write.canDoWithout(error)) return failedOutcome(error);
+      } as const;
+      const answer = await write.facts.store.client.send(request);
+      if (answer.status === 200) return await begun(answer, write);
+      const refusal = write.refused(toStoreError(answer, place));
+      if (refusal !== "again") return refusal;
     }
+  } catch (error) {
+    return failedOutcome(error);
   }
+}
+
+async function begun(answer: Answer, write: ReplicaWrite): Promise<Upload | TransferOutcome> {
+  const { bucket, key } = write.destination;
+  const at = { operation: "CreateMultipartUpload", bucket: bucket.bucket, key };
+  const uploadId = elementText(answer.body.toString("utf8"), "UploadId");
+  if (uploadId === undefined)
+    throw new ReplicationError("MalformedResponse", `${at.operation} on ${at.bucket}/${key}: no UploadId`, { at });
+  const upload = { write, uploadId, etags: [], error: undefined };
+  const plain = write.leftPlain(answer.headers);
+  if (plain === undefined) return upload;
+  await abort(upload);
+  return { kind: "failed", error: plain };
 }
 
 async function copyParts(copy: PartsCopy, layout: Layout, uploads: readonly Upload[]): Promise<void> {
@@ -139,7 +152,7 @@ async function copyParts(copy: PartsCopy, layout: Layout, uploads: readonly Uplo
 async function copyPart(copy: PartsCopy, upload: Upload, { part, single }: { part: Part; single: boolean }): Promise<void> {
   if (upload.error !== undefined) return;
   const headers: Record<string, string> = {
-    "x-amz-copy-source": copySourceHeader(copy.source.store, copy.key),
+    "x-amz-copy-source": copySourceHeader(copy.source.store, copy.key, copy.versionId),
     "x-amz-copy-source-if-match": `"${copy.etag}"`,
   };
   // A range is refused for sources of 5 MB and less, which can only be of one part.
@@ -262,12 +275,16 @@ async function finish(
   }
   if (!kept) upload.write.notes.add("ETagNotKept");
   try {
+    if (!(await upload.write.mayGoAhead("conditionalComplete", copy.signal))) {
+      await abort(upload);
+      return { kind: "moved-on" };
+    }
     const written = await complete(copy, upload);
     const proof = kept && written.etag === copy.etag ? "etag" : streamed ? "streamed-hash" : "provider";
     return { kind: "copied", ...written, proof, notes: [...upload.write.notes] };
   } catch (error) {
     await abort(upload);
-    return failedOutcome(error);
+    return isReplicationError(error) && upload.write.hasMovedOn(error) ? { kind: "moved-on" } : failedOutcome(error);
   }
 }
 
@@ -276,7 +293,8 @@ async function complete(copy: PartsCopy, upload: Upload): Promise<WriteResult> {
   const xml = `<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/">${parts.join("")}</CompleteMultipartUpload>`;
   const body = Buffer.from(xml);
   const request = { ...uploadRequest(upload, "CompleteMultipartUpload", "POST"), query: { uploadId: upload.uploadId }, body };
-  const headers = { "content-length": String(body.length), "content-type": "application/xml" };
+  const conditions = upload.write.conditions("conditionalComplete");
+  const headers = { "content-length": String(body.length), "content-type": "application/xml", ...conditions };
   const answer = await upload.write.facts.store.client.send({ ...request, headers, signal: copy.signal });
   const error = copyError(answer, upload.write, "CompleteMultipartUpload");
   if (error !== undefined) throw error;

@@ -4,8 +4,8 @@ import type { ObjectState } from "../../../domain/object.ts";
 import type { TransferOutcome } from "../../../ports/transfer.ts";
 import type { BucketFacts } from "./bucket-facts.ts";
 import type { S3Request } from "./client.ts";
-import { toConnectionError, toStoreError } from "./errors.ts";
-import { toObjectState } from "./headers.ts";
+import { type Answer, toConnectionError, toStoreError } from "./errors.ts";
+import { isHashed, toObjectState } from "./headers.ts";
 import { toWriteResult } from "./object-store.ts";
 import type { Relay, RelayResult, RelaySource } from "./relay.ts";
 import type { ReplicaContent, ReplicaWrite } from "./replica-write.ts";
@@ -15,6 +15,7 @@ export interface RelayedCopy {
   readonly relay: Relay;
   readonly source: BucketFacts;
   readonly key: string;
+  readonly versionId: string | undefined;
   readonly etag: string;
   /** What the replicas get, once the state is read. */
   readonly toContent: (state: ObjectState) => Promise<ReplicaContent>;
@@ -31,7 +32,8 @@ export async function openSource(copy: RelayedCopy, range?: { readonly start: nu
   const { client, bucket } = copy.source.store;
   const headers: Record<string, string> = { "if-match": `"${copy.etag}"` };
   if (range !== undefined) headers["range"] = `bytes=${range.start}-${range.start + range.sizeBytes - 1}`;
-  const request: S3Request = { operation: "GetObject", method: "GET", bucket: bucket.bucket, key: copy.key, headers };
+  const query: Record<string, string> = copy.versionId === undefined ? {} : { versionId: copy.versionId };
+  const request: S3Request = { operation: "GetObject", method: "GET", bucket: bucket.bucket, key: copy.key, query, headers };
   const body = await copy.relay.open(await client.toRelayRequest(request), copy.signal).catch((cause: unknown) => {
     throw client.failure(cause, { ...request, signal: copy.signal });
   });
@@ -42,8 +44,13 @@ export async function openSource(copy: RelayedCopy, range?: { readonly start: nu
     { status, headers: received, body: await body.text() },
     { operation: "GetObject", bucket: bucket.bucket, key: copy.key },
   );
-  if (error.code === "NoSuchKey") return { kind: "gone" };
+  if (isAbsence(error)) return { kind: "gone" };
   return error.code === "PreconditionFailed" ? { kind: "changed" } : { kind: "failed", error };
+}
+
+/** Whether a read was answered with "no such object": no such key, no such version, or a version that is a delete marker (405). */
+export function isAbsence(error: ReplicationError): boolean {
+  return error.code === "NoSuchKey" || error.code === "NoSuchVersion" || error.at.status === 405;
 }
 
 /**
@@ -99,15 +106,20 @@ async function settle(copy: RelayedCopy, delivered: Delivered): Promise<Transfer
   write.facts.store.client.answered("PutObject", head.statusCode);
   const answer = { status: head.statusCode, headers: head.headers, body };
   // A 200 before the whole body was sent is no promise of anything.
-  if (answer.status === 200 && result.sentBytes === delivered.lengthBytes) return proven(toWriteResult(answer), delivered);
+  if (answer.status === 200 && result.sentBytes === delivered.lengthBytes) {
+    const plain = write.leftPlain(answer.headers);
+    return plain === undefined ? proven(answer, delivered) : { kind: "failed", error: plain };
+  }
   const error = toStoreError(answer, at);
   if (error.code === "BadDigest" && copy.source.etagsAreMd5) return redoHashing(copy, write);
-  return write.canDoWithout(error) ? redo(copy, write) : { kind: "failed", error };
+  const refusal = write.refused(error);
+  return refusal === "again" ? redo(copy, write) : refusal;
 }
 
-function proven(written: { readonly etag: string; readonly versionId?: string | undefined }, delivered: Delivered): TransferOutcome {
-  const { write } = delivered;
-  const proof = write.facts.proofOf(written.etag, { md5: delivered.md5, ofSource: delivered.etag });
+function proven(answer: Answer, delivered: Delivered): TransferOutcome {
+  const { write, md5, etag: ofSource } = delivered;
+  const written = toWriteResult(answer);
+  const proof = isHashed(answer.headers) ? write.facts.proofOf(written.etag, { md5, ofSource }) : "checksum";
   if (proof !== undefined) return { kind: "copied", etag: written.etag, versionId: written.versionId, proof, notes: [...write.notes] };
   const at = { operation: "PutObject", bucket: write.destination.bucket.bucket, key: write.destination.key };
   const message = `${at.bucket}/${at.key}: the replica's ETag ${written.etag} is not the MD5 of what was sent`;
@@ -150,7 +162,7 @@ function putRequest(
   write: ReplicaWrite,
   { content, opened, md5 }: PutContent,
 ): ReturnType<BucketFacts["store"]["client"]["toRelayRequest"]> {
-  const headers = write.headers(content);
+  const headers = { ...write.headers(content), ...write.conditions("conditionalPut") };
   headers["content-length"] = String(opened.body.lengthBytes);
   if (md5 !== undefined) headers["content-md5"] = Buffer.from(md5, "hex").toString("base64");
   const { bucket, key } = write.destination;

@@ -5,12 +5,13 @@ import { type Answer, toStoreError } from "./errors.ts";
 import { unquoteEtag } from "./headers.ts";
 import type { S3ObjectStore } from "./object-store.ts";
 import type { ReplicaContent, ReplicaWrite } from "./replica-write.ts";
-import { encodeKey } from "./uri.ts";
+import { encodeKey, encodeUri } from "./uri.ts";
 import { elementText } from "./xml.ts";
 
 export interface ServerSideSource {
   readonly store: S3ObjectStore;
   readonly key: string;
+  readonly versionId: string | undefined;
   readonly etag: string;
   readonly storageClass: string | undefined;
   /** Where they were read: sent instead of left to the store, so that what CopyObject does not carry (a website redirect) goes too. */
@@ -19,7 +20,7 @@ export interface ServerSideSource {
 }
 
 /**
- * Copies within one store by one CopyObject, pinned to the source's ETag. The store keeps headers, metadata and tags by itself; it does not
+ * Copies within one store by one CopyObject, pinned to the source's ETag, and to the destination's where the write is conditional. The store keeps headers, metadata and tags by itself; it does not
  * keep the storage class. https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
  */
 export async function copyServerSide(source: ServerSideSource, write: ReplicaWrite): Promise<TransferOutcome> {
@@ -27,13 +28,37 @@ export async function copyServerSide(source: ServerSideSource, write: ReplicaWri
     const answer = await sendCopy(source, write);
     const error = copyError(answer, write);
     if (error === undefined) return copied(answer, source, write);
-    if (!write.canDoWithout(error)) return { kind: "failed", error };
+    if (write.hasMovedOn(error) && (await isAboutSource(answer, source))) return { kind: "failed", error };
+    if (error.code === "InvalidRequest" && (await isMarker(source))) return { kind: "failed", error: noSuchVersion(source, error) };
+    const refusal = write.refused(error);
+    if (refusal !== "again") return refusal;
   }
 }
 
-/** The header that names a copy's source. A version would be appended outside the encoding. */
-export function copySourceHeader(store: S3ObjectStore, key: string): string {
-  return `/${store.bucket.bucket}/${encodeKey(key)}`;
+/**
+ * Whether a condition that did not hold was the source's: both sides have one, and the answer is 412 or 404 for either. S3 names the condition;
+ * where nothing is named the source is looked at.
+ */
+async function isAboutSource(answer: Answer, { store, key, versionId, etag, signal }: ServerSideSource): Promise<boolean> {
+  if (answer.status === 409) return false; // another write to the destination
+  const condition = elementText(answer.body.toString("utf8"), "Condition");
+  if (condition !== undefined) return condition.toLowerCase().startsWith("x-amz-copy-source-");
+  return (await store.head(key, { versionId, signal }))?.etag !== etag;
+}
+
+/** Whether the version that was to be copied is no object: stores refuse a delete marker as a request that cannot be. */
+async function isMarker({ store, key, versionId, signal }: ServerSideSource): Promise<boolean> {
+  return versionId !== undefined && (await store.head(key, { versionId, signal })) === undefined;
+}
+
+function noSuchVersion({ store, key }: ServerSideSource, cause: ReplicationError): ReplicationError {
+  return new ReplicationError("NoSuchVersion", `${store.bucket.name}/${key}: the version is no object`, { at: cause.at, cause });
+}
+
+/** The header that names a copy's source; a version is appended outside the encoding of the key. */
+export function copySourceHeader(store: S3ObjectStore, key: string, versionId?: string): string {
+  const version = versionId === undefined ? "" : `?versionId=${encodeUri(versionId)}`;
+  return `/${store.bucket.bucket}/${encodeKey(key)}${version}`;
 }
 
 /** The error of a copy, also one that arrives in the body of a 200 (invariant 8: no trust in a 200). */
@@ -47,8 +72,9 @@ export function copyError(answer: Answer, write: ReplicaWrite, operation = "Copy
 }
 
 async function sendCopy(source: ServerSideSource, write: ReplicaWrite): Promise<Answer> {
-  const headers: Record<string, string> = source.content === undefined ? {} : replacing(source.content, write);
-  headers["x-amz-copy-source"] = copySourceHeader(source.store, source.key);
+  const headers = source.content === undefined ? write.encryption() : replacing(source.content, write);
+  Object.assign(headers, write.conditions("conditionalCopy"));
+  headers["x-amz-copy-source"] = copySourceHeader(source.store, source.key, source.versionId);
   headers["x-amz-copy-source-if-match"] = `"${source.etag}"`;
   const storageClass = write.storageClass(source.storageClass);
   if (storageClass !== undefined) headers["x-amz-storage-class"] = storageClass;
@@ -66,6 +92,8 @@ function replacing(content: ReplicaContent, write: ReplicaWrite): Record<string,
 }
 
 function copied(answer: Answer, source: ServerSideSource, write: ReplicaWrite): TransferOutcome {
+  const plain = write.leftPlain(answer.headers);
+  if (plain !== undefined) return { kind: "failed", error: plain };
   const etag = unquoteEtag(elementText(answer.body.toString("utf8"), "ETag") ?? "");
   const versionId = answer.headers["x-amz-version-id"];
   return {

@@ -1,10 +1,10 @@
 import { hash } from "node:crypto";
 import { ReplicationError } from "../../../domain/error.ts";
 import type { ObjectState } from "../../../domain/object.ts";
-import type { WriteResult } from "../../../ports/object-store.ts";
 import type { TransferOutcome } from "../../../ports/transfer.ts";
 import type { BucketFacts } from "./bucket-facts.ts";
-import { toStoreError } from "./errors.ts";
+import { type Answer, toStoreError } from "./errors.ts";
+import { isHashed } from "./headers.ts";
 import { toWriteResult } from "./object-store.ts";
 import type { ReplicaContent, ReplicaWrite } from "./replica-write.ts";
 
@@ -22,19 +22,20 @@ export interface SmallBody {
 /** Writes a small body to one destination by one PutObject, which itself refuses bytes that are not the source's. */
 export async function putSmall(body: SmallBody, write: ReplicaWrite): Promise<TransferOutcome> {
   for (let md5 = knownMd5(body) ?? hash("md5", body.bytes); ; ) {
-    const headers = write.headers(body.content);
+    const headers = { ...write.headers(body.content), ...write.conditions("conditionalPut") };
     headers["content-length"] = String(body.bytes.length);
     headers["content-md5"] = Buffer.from(md5, "hex").toString("base64");
     const { bucket, key } = write.destination;
     const place = { operation: "PutObject", bucket: bucket.bucket, key };
     const answer = await write.facts.store.client.send({ ...place, method: "PUT", headers, body: body.bytes, signal: body.signal });
-    if (answer.status === 200) return stored(toWriteResult(answer), body, write);
+    if (answer.status === 200) return stored(answer, body, write);
     const error = toStoreError(answer, place);
     if (error.code === "BadDigest" && md5 === body.state.etag) {
       md5 = await actualMd5(body, error);
       continue;
     }
-    if (!write.canDoWithout(error)) return { kind: "failed", error };
+    const refusal = write.refused(error);
+    if (refusal !== "again") return refusal;
   }
 }
 
@@ -61,9 +62,12 @@ async function actualMd5(body: SmallBody, refusal: ReplicationError): Promise<st
   return md5;
 }
 
-function stored(result: WriteResult, body: SmallBody, write: ReplicaWrite): TransferOutcome {
+function stored(answer: Answer, body: SmallBody, write: ReplicaWrite): TransferOutcome {
+  const plain = write.leftPlain(answer.headers);
+  if (plain !== undefined) return { kind: "failed", error: plain };
+  const result = toWriteResult(answer);
   const md5 = knownMd5(body) ?? hash("md5", body.bytes);
-  const proof = write.facts.proofOf(result.etag, { md5, ofSource: body.state.etag });
+  const proof = isHashed(answer.headers) ? write.facts.proofOf(result.etag, { md5, ofSource: body.state.etag }) : "checksum";
   if (proof !== undefined) return { kind: "copied", etag: result.etag, versionId: result.versionId, notes: [...write.notes], proof };
   const at = { operation: "PutObject", bucket: write.destination.bucket.bucket, key: write.destination.key };
   const message = `${at.bucket}/${at.key}: the replica's ETag ${result.etag} is not the MD5 of what was sent`;

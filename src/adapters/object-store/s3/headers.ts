@@ -57,7 +57,11 @@ function totalBytes(headers: ResponseHeaders): number {
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html: not an MD5 where multipart, SSE-KMS or SSE-C. */
 export function etagMayBeMd5(etag: string, headers: ResponseHeaders): boolean {
-  if (!MD5_HEX.test(etag)) return false;
+  return MD5_HEX.test(etag) && isHashed(headers);
+}
+
+/** Whether the ETag of an object of one part is the MD5 of its bytes; under keys of KMS or of the client it is not. */
+export function isHashed(headers: ResponseHeaders): boolean {
   const sse = headers["x-amz-server-side-encryption"];
   return (sse === undefined || sse === "AES256") && headers["x-amz-server-side-encryption-customer-algorithm"] === undefined;
 }

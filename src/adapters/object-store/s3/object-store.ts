@@ -1,28 +1,38 @@
+import { hash } from "node:crypto";
 import type { Bucket } from "../../../domain/bucket.ts";
 import { isReplicationError, ReplicationError } from "../../../domain/error.ts";
 import type { ListedObject, ObjectState } from "../../../domain/object.ts";
 import type {
   BucketDescription,
   ByteRange,
+  Capabilities,
+  DeleteOptions,
+  DeleteResult,
   HeadOptions,
   ListOptions,
   ListPage,
+  ListVersionsOptions,
   ObjectStore,
+  Observation,
   PutOptions,
   ReadOptions,
+  VersionPage,
   WriteResult,
 } from "../../../ports/object-store.ts";
+import { probeCapabilities } from "./capability-probe.ts";
 import type { S3Client, S3Request } from "./client.ts";
 import { type Answer, toStoreError } from "./errors.ts";
 import { toObjectState, toRequestHeaders, unquoteEtag } from "./headers.ts";
 import { ambiguousKeys, decodeListedKey, type KeyEncoding, parseListing, provenEncoding } from "./listing.ts";
-import { elements, elementText } from "./xml.ts";
+import { inOrder, parseVersions } from "./version-listing.ts";
+import { elements, elementText, encodeXml } from "./xml.ts";
 
 /** One bucket behind an S3 endpoint. */
 export class S3ObjectStore implements ObjectStore {
   readonly bucket: Bucket;
   readonly client: S3Client;
   #keyEncoding: KeyEncoding | undefined;
+  #capabilities: Promise<Capabilities> | undefined;
 
   constructor(bucket: Bucket, client: S3Client) {
     this.bucket = bucket;
@@ -35,15 +45,43 @@ export class S3ObjectStore implements ObjectStore {
     return { objects: await this.#decoded(page.objects, options.signal), nextContinuationToken: page.nextContinuationToken };
   }
 
+  async listVersions(options: ListVersionsOptions = {}): Promise<VersionPage> {
+    const request = this.#request("GET", "ListObjectVersions", { query: versionsQuery(options), signal: options.signal });
+    const page = parseVersions((await this.client.expect(request)).body.toString("utf8"));
+    const versions = inOrder(await this.#decoded(page.versions, options.signal));
+    if (page.next === undefined) return { versions };
+    const isStuck = page.next.versionIdMarker === options.versionIdMarker && page.next.keyMarker === options.keyMarker;
+    if (isStuck) throw new ReplicationError("MalformedResponse", "a listing of versions does not go on", { at: at(request) });
+    const [marker] = await this.#decoded([{ key: page.next.keyMarker, etag: "", sizeBytes: 0, lastModified: 0 }], options.signal);
+    return { versions, next: { keyMarker: marker?.key ?? "", versionIdMarker: page.next.versionIdMarker || undefined } };
+  }
+
   async head(key: string, options: HeadOptions = {}): Promise<ObjectState | undefined> {
+    const seen = await this.#look(key, options);
+    return seen.kind === "object" ? seen.state : undefined;
+  }
+
+  async observe(key: string, options: HeadOptions = {}): Promise<Observation> {
+    const seen = await this.#look(key, options);
+    if (seen.kind !== "absent" || options.versionId !== undefined) return seen;
+    return (await this.#untoldMarker(key, options.signal)) ?? seen;
+  }
+
+  async #look(key: string, options: HeadOptions): Promise<Observation> {
+    const request = this.#headRequest(key, options);
+    const answer = await this.client.send(request);
+    if (isSuccess(answer)) return { kind: "object", state: toObjectState(key, answer.headers) };
+    if (isMarker(answer)) return toMarker(answer);
+    await this.#absent(answer, request);
+    return { kind: "absent" };
+  }
+
+  #headRequest(key: string, options: HeadOptions): S3Request {
     const query: Record<string, string> = {};
     if (options.versionId !== undefined) query["versionId"] = options.versionId;
     if (options.partNumber !== undefined) query["partNumber"] = String(options.partNumber);
     const headers: Record<string, string> = options.checksums === true ? { "x-amz-checksum-mode": "ENABLED" } : {};
-    const request = this.#request("HEAD", "HeadObject", { key, query, headers, signal: options.signal });
-    const answer = await this.client.send(request);
-    if (isSuccess(answer)) return toObjectState(key, answer.headers);
-    return this.#absent(answer, request);
+    return this.#request("HEAD", "HeadObject", { key, query, headers, signal: options.signal });
   }
 
   async get(key: string, options: ReadOptions = {}): Promise<{ readonly state: ObjectState; readonly body: Uint8Array } | undefined> {
@@ -76,27 +114,79 @@ export class S3ObjectStore implements ObjectStore {
     if (options.ifNoneMatch !== undefined) headers["if-none-match"] = options.ifNoneMatch;
     headers["content-length"] = String(body.byteLength);
     const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
-    const answer = await this.client.expect(this.#request("PUT", "PutObject", { key, headers, body: bytes, signal: options.signal }));
-    return toWriteResult(answer);
+    const request = this.#request("PUT", "PutObject", { key, headers, body: bytes, signal: options.signal });
+    const answer = await this.client.send(request);
+    if (isSuccess(answer)) return toWriteResult(answer);
+    const error = toStoreError(answer, at(request));
+    // If-Match on what is not there: S3 answers that there is no such key, and means that the condition does not hold.
+    if (options.ifMatch === undefined || error.code !== "NoSuchKey") throw error;
+    throw new ReplicationError("PreconditionFailed", error.message, { at: error.at, cause: error });
   }
 
-  async delete(key: string, options: ReadOptions = {}): Promise<void> {
-    const request = this.#request("DELETE", "DeleteObject", { key, query: versionQuery(options), signal: options.signal });
+  async delete(key: string, options: DeleteOptions = {}): Promise<DeleteResult> {
+    const headers: Record<string, string> = options.ifMatch === undefined ? {} : { "if-match": `"${options.ifMatch}"` };
+    const request = this.#request("DELETE", "DeleteObject", { key, query: versionQuery(options), headers, signal: options.signal });
     const answer = await this.client.send(request);
     if (!isSuccess(answer) && elementText(answer.body.toString("utf8"), "Code") !== "NoSuchKey") throw toStoreError(answer, at(request));
+    return { versionId: answer.headers["x-amz-version-id"], deleteMarker: answer.headers["x-amz-delete-marker"] === "true" };
+  }
+
+  async putTags(key: string, tags: Readonly<Record<string, string>>, options: ReadOptions = {}): Promise<void> {
+    const set = Object.entries(tags).map(([name, value]) => `<Tag><Key>${encodeXml(name)}</Key><Value>${encodeXml(value)}</Value></Tag>`);
+    const body = Buffer.from(`<Tagging xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><TagSet>${set.join("")}</TagSet></Tagging>`);
+    const headers = {
+      "content-length": String(body.length),
+      "content-md5": hash("md5", body, "base64"),
+      "content-type": "application/xml",
+    };
+    const query = { tagging: "", ...versionQuery(options) };
+    await this.client.expect(this.#request("PUT", "PutObjectTagging", { key, query, headers, body, signal: options.signal }));
+  }
+
+  async capabilities(signal?: AbortSignal): Promise<Capabilities> {
+    if (signal?.aborted) throw new ReplicationError("Aborted", `what ${this.bucket.name} honours was not asked: interrupted`);
+    // Not ended by one caller's signal: others wait for the same answer, and what the probe wrote must go again.
+    this.#capabilities ??= probeCapabilities(this).catch((error: unknown) => {
+      this.#capabilities = undefined; // not known: asked again
+      throw error;
+    });
+    return this.#capabilities;
   }
 
   async describe(signal?: AbortSignal): Promise<BucketDescription> {
-    const request = this.#request("GET", "GetBucketVersioning", { query: { versioning: "" }, signal });
-    const versioning = await this.client.send(request);
-    // A store that does not implement versioning answers 501: then its buckets are unversioned.
-    if (!isSuccess(versioning) && versioning.status !== 501) throw toStoreError(versioning, at(request));
-    const status = elementText(versioning.body.toString("utf8"), "Status");
+    const versioning = await this.#versioning(signal);
     const [objectLock, website] = await Promise.all([
       this.#has("GetObjectLockConfiguration", "object-lock", signal),
       this.#has("GetBucketWebsite", "website", signal),
     ]);
-    return { versioning: status === "Enabled" || status === "Suspended" ? status : "Unversioned", objectLock, website };
+    return { versioning, objectLock, website };
+  }
+
+  async #versioning(signal: AbortSignal | undefined): Promise<BucketDescription["versioning"]> {
+    const request = this.#request("GET", "GetBucketVersioning", { query: { versioning: "" }, signal });
+    const answer = await this.client.send(request);
+    // A store that does not implement versioning answers 501: then its buckets are unversioned.
+    if (!isSuccess(answer) && answer.status !== 501) throw toStoreError(answer, at(request));
+    const status = elementText(answer.body.toString("utf8"), "Status");
+    return status === "Enabled" || status === "Suspended" ? status : "Unversioned";
+  }
+
+  /** The marker that a store keeps quiet about in its answer to a HEAD, as some do: the versions tell. */
+  async #untoldMarker(key: string, signal: AbortSignal | undefined): Promise<Observation | undefined> {
+    try {
+      if ((await this.#versioning(signal)) === "Unversioned") return undefined;
+      const query = versionsQuery({ prefix: key, maxKeys: 1 });
+      const answer = await this.client.expect(this.#request("GET", "ListObjectVersions", { query, signal }));
+      const [latest] = parseVersions(answer.body.toString("utf8")).versions;
+      if (latest === undefined || !latest.isDeleteMarker || !latest.isLatest) return undefined;
+      // However the server writes keys: what was listed begins with this one, so only the one reading can be equal to it.
+      if (latest.key !== key && decodeListedKey(latest.key) !== key) return undefined;
+      return { kind: "marker", versionId: latest.versionId, lastModified: latest.lastModified };
+    } catch (error) {
+      // Where versions may not be looked at, none is known of: that there is no object has been said.
+      if (isReplicationError(error) && (error.code === "AccessDenied" || error.code === "NotImplemented")) return undefined;
+      throw error;
+    }
   }
 
   /** Whether a bucket has a configuration; true where that may not be asked, since then it may have. */
@@ -110,7 +200,7 @@ export class S3ObjectStore implements ObjectStore {
   /** Undefined for an object that is not there; what is not there for any other reason is thrown. */
   async #absent(answer: Answer, request: S3Request): Promise<undefined> {
     const error = toStoreError(answer, at(request));
-    if (answer.status === 405 || (answer.status === 404 && answer.headers["x-amz-delete-marker"] === "true")) return undefined;
+    if (answer.status === 405 || isMarker(answer)) return undefined;
     if (error.code !== "NoSuchKey" && error.code !== "NoSuchVersion") throw error;
     // A HEAD has no body, so a missing bucket looks like a missing key: ask for the bucket itself before anyone believes in an absence.
     // For one key, not for none: MinIO answers a listing of no keys without looking for the bucket.
@@ -122,7 +212,7 @@ export class S3ObjectStore implements ObjectStore {
   }
 
   /** Gives keys their true form; how the server writes them is learned once, by asking for both readings of keys in doubt. */
-  async #decoded(objects: readonly ListedObject[], signal: AbortSignal | undefined): Promise<readonly ListedObject[]> {
+  async #decoded<T extends ListedObject>(objects: readonly T[], signal: AbortSignal | undefined): Promise<readonly T[]> {
     const doubtful = ambiguousKeys(objects);
     if (doubtful.length === 0) return objects;
     this.#keyEncoding ??= provenEncoding(objects) ?? (await this.#learnEncoding(doubtful, signal));
@@ -152,7 +242,7 @@ export class S3ObjectStore implements ObjectStore {
   /** A key that the store refuses to hear of is not there. */
   async #exists(key: string, signal: AbortSignal | undefined): Promise<boolean> {
     try {
-      return (await this.head(key, { signal })) !== undefined;
+      return (await this.#look(key, { signal })).kind !== "absent";
     } catch (error) {
       if (isReplicationError(error) && (error.code === "InvalidRequest" || error.code === "KeyNotRepresentable")) return false;
       throw error;
@@ -178,12 +268,30 @@ function isSuccess(answer: Answer): boolean {
   return answer.status >= 200 && answer.status < 300;
 }
 
+/** The current version, or the one named, is a delete marker: it is there, and it is no object. */
+function isMarker({ status, headers }: Answer): boolean {
+  return (status === 404 || status === 405) && headers["x-amz-delete-marker"] === "true";
+}
+
+function toMarker({ headers }: Answer): Observation {
+  const lastModified = Date.parse(headers["last-modified"] ?? "");
+  return { kind: "marker", versionId: headers["x-amz-version-id"], lastModified: Number.isNaN(lastModified) ? undefined : lastModified };
+}
+
 function at(request: S3Request): { operation: string; bucket: string; key: string | undefined } {
   return { operation: request.operation, bucket: request.bucket, key: request.key };
 }
 
 function versionQuery(options: ReadOptions): Record<string, string> {
   return options.versionId === undefined ? {} : { versionId: options.versionId };
+}
+
+function versionsQuery(options: ListVersionsOptions): Record<string, string> {
+  const query: Record<string, string> = { versions: "", "encoding-type": "url", "max-keys": String(options.maxKeys ?? 1000) };
+  if (options.prefix) query["prefix"] = options.prefix;
+  if (options.keyMarker !== undefined) query["key-marker"] = options.keyMarker;
+  if (options.versionIdMarker !== undefined) query["version-id-marker"] = options.versionIdMarker;
+  return query;
 }
 
 function listQuery(options: ListOptions): Record<string, string> {

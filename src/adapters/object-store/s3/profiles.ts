@@ -2,7 +2,7 @@
 export interface StoreProfile {
   /** Objects can be in storage classes that matter for a copy. */
   readonly storageClasses: boolean;
-  /** A CopyObject that replaces no metadata keeps the `Expires` header. */
+  /** A CopyObject that replaces no metadata keeps the `Expires` header. Where it does not, every object is read before it is copied. */
   readonly copyKeepsExpires: boolean;
 }
 
@@ -10,7 +10,7 @@ const UNKNOWN: StoreProfile = { storageClasses: true, copyKeepsExpires: true };
 
 /** By the `server` header of an answer. */
 const PROFILES: readonly (readonly [pattern: RegExp, profile: StoreProfile])[] = [
-  [/^MinIO/i, { storageClasses: false, copyKeepsExpires: false }], // knows only its own two redundancy levels
+  [/^MinIO/i, { storageClasses: false, copyKeepsExpires: false }], // knows only its own two redundancy levels; lists no Expires, nor with metadata=true
   [/^VERSITYGW/i, { storageClasses: false, copyKeepsExpires: true }], // accepts any class and reports STANDARD
 ];
 

@@ -1,6 +1,7 @@
 import { connect as connectTcp, isIP, type Socket } from "node:net";
 import { connect as connectTls, createSecureContext, type SecureContext, type TLSSocket } from "node:tls";
 import { ReplicationError } from "../../../domain/error.ts";
+import { outliveWriteErrors } from "./outlive-write-errors.ts";
 
 export interface RelayOrigin {
   readonly host: string;
@@ -65,7 +66,7 @@ export class Connection {
   }
 
   /** Is true once a write has failed: nothing more is sent, and what the peer said before it hung up still arrives. */
-  get isDeaf(): boolean {
+  get isMute(): boolean {
     return this.#writeError !== undefined;
   }
 
@@ -150,22 +151,6 @@ export class Connection {
     const reason = cause === undefined ? "ended too early" : `failed: ${cause.message}`;
     return new ReplicationError("StoreUnreachable", `${this.name}: ${phase} ${reason}`, { cause });
   }
-}
-
-/**
- * Keeps a socket readable after a write has failed; its end is then found by reading.
- *
- * A server that refuses a body answers and closes, and what was on its way to it resets the connection. The answer waits in the kernel by then,
- * but a failed write would make the stream destroy itself before it is read. A write that is never called back cannot.
- */
-function outliveWriteErrors(socket: Socket, onError: (error: Error) => void): void {
-  const write = socket._write;
-  socket._write = (chunk, encoding, callback) => {
-    write.call(socket, chunk, encoding, (error) => {
-      if (error === null || error === undefined || socket.destroyed) callback(error);
-      else onError(error);
-    });
-  };
 }
 
 interface OnRead {

@@ -126,7 +126,7 @@ export class Lane implements ConnectionReader {
     if (parsed === undefined || this.#body === undefined) return;
     const answer = { head: parsed.head, body: this.#body.body };
     const isSent = !this.#writing && this.#handedBytes === this.#host.window.lengthBytes;
-    const sentBytes = this.#connection.isDeaf ? this.#flushedBytes : this.#handedBytes;
+    const sentBytes = this.#connection.isMute ? this.#flushedBytes : this.#handedBytes;
     this.#settle({ kind: "answered", answer, sentBytes }, isSent && this.#body.reusable);
   }
 

@@ -5,6 +5,7 @@ import { createServer as createHttp, type Server as HttpServer, type IncomingMes
 import { createServer as createHttps } from "node:https";
 import { type AddressInfo, createServer as createTcp, type Server, type Socket } from "node:net";
 import { after, afterEach, describe, it } from "node:test";
+import { setTimeout } from "node:timers/promises";
 import { createServer as createTls } from "node:tls";
 import { createCertificate } from "../../../../test/support/certificate.ts";
 import { isReplicationError } from "../../../domain/error.ts";
@@ -122,6 +123,50 @@ function cases(isTls: boolean): void {
     assert.equal(sink.stored.get("/o"), sha256(body));
     for (const socket of sockets) socket.resume();
     await gone.promise;
+  });
+
+  it("hears a refusal out although the connection was reset under the body", async () => {
+    const half = randomBytes(256 * 1024);
+    for (let i = 0; i < 20; i++) {
+      let [sendRest, refuse] = [() => {}, () => {}];
+      const source = await startRaw(isTls, (socket) => {
+        socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${3 * half.length}\r\n\r\n`);
+        socket.write(half);
+        sendRest = () => socket.write(half);
+      });
+      const refusing = await startRaw(isTls, (socket) => {
+        socket.setNoDelay(true);
+        socket.pause(); // what the kernel still holds at the close makes it a reset
+        refuse = () => {
+          socket.write("HTTP/1.1 404 X\r\nConnection: close\r\nContent-Length: 7\r\n\r\n<Error>");
+          socket.destroy();
+        };
+      });
+      const opened = await createRelay().open(get(source, "/o"));
+      let seenBytes = 0;
+      // Just before the second half is written: the relay cannot have seen the answer by then.
+      const onChunk = (chunk: Buffer): void => {
+        seenBytes += chunk.length;
+        if (seenBytes > half.length) refuse();
+      };
+      const piping = opened.pipe([put(refusing, "/o", opened.lengthBytes)], { onChunk });
+      await setTimeout(10);
+      sendRest();
+      const [refused] = await piping;
+      assert.equal(statusOf(refused), 404);
+      assert.ok(refused?.kind === "answered" && refused.sentBytes < opened.lengthBytes);
+      assert.equal(refused.answer.body.toString(), "<Error>");
+    }
+  });
+
+  it("fails a destination that resets the connection without a word", async () => {
+    const source = await startSource(isTls);
+    source.bodies.set("/o", randomBytes(4 * 1024 * 1024));
+    const gone = await startRaw(isTls, (socket) => socket.once("data", () => socket.destroy()));
+    const opened = await createRelay().open(get(source.origin, "/o"));
+    const [result] = await opened.pipe([put(gone, "/o", opened.lengthBytes)], {});
+    assert.ok(result?.kind === "failed" && result.side === "destination");
+    assert.equal(codeOf(result.error), "StoreUnreachable");
   });
 
   it("leaves a destination behind that holds another one back", async () => {

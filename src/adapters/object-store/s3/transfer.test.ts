@@ -12,7 +12,7 @@ import type { S3Transfer } from "./transfer.ts";
 const KIB = 1024;
 const LARGE = 128 * KIB;
 const credentials = { accessKeyId: "AKIDEXAMPLE", secretAccessKey: "secret" };
-const KEEP_ALL = { tags: true, storageClass: true };
+const KEEP_ALL = { tags: true, storageClass: true, acl: false, objectLock: false, encryption: false };
 const md5 = (body: Uint8Array) => createHash("md5").update(body).digest("hex");
 
 let servers: readonly [RunningEmbeddedS3, RunningEmbeddedS3];
@@ -285,5 +285,26 @@ describe("S3Transfer and trouble on the way", () => {
     const result = await copy(hint, to(far));
     assert.ok(result.kind === "failed");
     assert.deepEqual([result.error.code, result.error.retryAfterMs], ["SlowDown", 3_000]);
+  });
+});
+
+describe("S3Transfer and copies within a store", () => {
+  const requestsOfACopy = async (server: string): Promise<readonly string[]> => {
+    front[0].rewrite = (_, headers) => {
+      headers["server"] = server;
+    };
+    const hint = await put(Buffer.from("x"));
+    assert.deepEqual(codes(await copy(hint, to(near))), ["copied"]); // what is asked once per bucket has been asked
+    stores[0].requests.splice(0);
+    assert.deepEqual(codes(await copy(hint, to(near))), ["copied"]);
+    return stores[0].requests;
+  };
+
+  it("reads nothing first that the store keeps by itself", async () => {
+    for (const server of ["AmazonS3", "VERSITYGW"]) assert.deepEqual(await requestsOfACopy(server), ["CopyObject"]);
+  });
+
+  it("reads first what the store would lose, whatever a listing said (invariant 9)", async () => {
+    assert.deepEqual(await requestsOfACopy("MinIO"), ["HeadObject", "CopyObject"]);
   });
 });

@@ -5,7 +5,7 @@ import { Semaphore } from "../../../lib/semaphore.ts";
 import type { Transfer, TransferOutcome, TransferRequest, TransferResult, TransferredSource } from "../../../ports/transfer.ts";
 import { BucketFacts } from "./bucket-facts.ts";
 import { copyInParts, type PartsCopy } from "./copy-parts.ts";
-import { openSource, type RelayedCopy, relayToAll, sourceMovedOn } from "./copy-relayed.ts";
+import { isAbsence, openSource, type RelayedCopy, relayToAll, sourceMovedOn } from "./copy-relayed.ts";
 import { copyServerSide, failedOutcome } from "./copy-server-side.ts";
 import { putSmall } from "./copy-streamed.ts";
 import { toStoreError } from "./errors.ts";
@@ -13,7 +13,7 @@ import { toObjectState } from "./headers.ts";
 import { KeyAlphabet } from "./key-alphabet.ts";
 import type { S3ObjectStore } from "./object-store.ts";
 import type { Relay } from "./relay.ts";
-import { type ReplicaContent, ReplicaWrite } from "./replica-write.ts";
+import { type ReplicaContent, ReplicaWrite, type WriteStep, withStamp } from "./replica-write.ts";
 
 /** The edges between the ways a body can travel; tests shrink them. */
 export interface TransferLimits {
@@ -121,6 +121,7 @@ class Copy {
 
   async run(): Promise<TransferResult> {
     await this.#refuseKeys();
+    await this.#learn();
     let writes = this.#open();
     if (writes.length === 0) return this.#done(undefined);
     let known = await this.#know(writes);
@@ -135,8 +136,8 @@ class Copy {
 
   /** A 404 to a GET may come from anything on the way: only a HEAD that also finds the bucket is believed. */
   async #confirmGone(): Promise<SourceTrouble> {
-    const { key, signal } = this.#request;
-    return (await this.#parts.source.store.head(key, { signal })) === undefined ? { kind: "gone" } : { kind: "changed" };
+    const { key, versionId, signal } = this.#request;
+    return (await this.#parts.source.store.head(key, { versionId, signal })) === undefined ? { kind: "gone" } : { kind: "changed" };
   }
 
   /** Invariant 13: before any write, keys that a destination would rewrite, hide or refuse are failed by name. */
@@ -149,6 +150,19 @@ class Copy {
     }
   }
 
+  /** Finds out which conditions the destinations of conditional writes honour. */
+  async #learn(): Promise<void> {
+    await Promise.all(
+      this.#open().map(async (write) => {
+        try {
+          await write.learn(this.#request.signal);
+        } catch (error) {
+          this.#outcomes[write.index] = failedOutcome(error);
+        }
+      }),
+    );
+  }
+
   /** The destinations without an outcome yet. */
   #open(): readonly ReplicaWrite[] {
     return this.#parts.writes.filter((write) => this.#outcomes[write.index] === undefined);
@@ -156,13 +170,15 @@ class Copy {
 
   /** Reads the source's state where the hint is not enough to choose a way; throws nothing away that a GET would tell anyway. */
   async #know(writes: readonly ReplicaWrite[]): Promise<Known | SourceTrouble> {
-    const { hint, key, signal } = this.#request;
+    const { hint, key, versionId, readFirst, signal } = this.#request;
     if (hint?.etag !== undefined && hint.sizeBytes !== undefined && isPlausible(hint) && !(await this.#mustHead(writes))) {
       const { etag, sizeBytes, lastModified = 0, storageClass } = hint;
       return { etag, sizeBytes, lastModified, storageClass: storageClass === "STANDARD" ? undefined : storageClass, state: undefined };
     }
-    const state = await this.#parts.source.store.head(key, { signal });
+    const state = await this.#parts.source.store.head(key, { versionId, signal });
     if (state === undefined) return { kind: "gone" };
+    const fromListing = hint?.storageClass !== undefined;
+    if (fromListing && readFirst !== true && hint.etag !== undefined && hint.etag !== state.etag) return { kind: "changed" };
     this.#state = state;
     return { etag: state.etag, sizeBytes: state.sizeBytes, lastModified: state.lastModified, storageClass: state.storageClass, state };
   }
@@ -170,19 +186,21 @@ class Copy {
   async #mustHead(writes: readonly ReplicaWrite[]): Promise<boolean> {
     const { hint, readFirst, accept } = this.#request;
     if (readFirst === true || isMultipartEtag(hint?.etag ?? "") || (hint?.sizeBytes ?? 0) > this.#parts.limits.maxSingleBytes) return true;
-    const local = writes.filter((write) => this.#isLocal(write));
+    const local = writes.filter((write) => this.#copiesServerSide(write));
     if (local.length === 0) return false; // the GET tells
+    if (local.some(({ destination }) => destination.stamp !== undefined)) return true; // all metadata is sent with it
     if (accept !== undefined || (await this.#parts.source.headTells(this.#request.signal))) return true;
-    if (hint?.storageClass !== undefined) return false; // a listing's hint: all the store would carry by itself is known
     const { copyKeepsHeaders, knowsStorageClasses } = this.#parts.source;
-    return !copyKeepsHeaders || (knowsStorageClasses && local.some(keepsStorageClass));
+    if (!copyKeepsHeaders) return true; // what it loses must be sent along, and no listing tells of it (invariant 9)
+    if (hint?.storageClass !== undefined) return false; // a listing's hint: all the store would carry by itself is known
+    return knowsStorageClasses && local.some(keepsStorageClass);
   }
 
   /** Gives the destinations that do not want the object as it is their outcome. */
   async #accept(state: ObjectState): Promise<ObjectState> {
-    const { accept, needTags, signal } = this.#request;
+    const { accept, needTags, versionId, signal } = this.#request;
     if (accept === undefined) return state;
-    const tags = needTags === true ? await this.#parts.source.tagsOf(state, signal) : state.attributes.tags;
+    const tags = needTags === true ? await this.#parts.source.tagsOf(state, { versionId, signal }) : state.attributes.tags;
     const full = { ...state, attributes: { ...state.attributes, tags } };
     accept(full).forEach((accepted, i) => {
       if (!accepted) this.#outcomes[i] ??= { kind: "not-accepted" };
@@ -208,8 +226,8 @@ class Copy {
   }
 
   async #whole(known: Known, writes: readonly ReplicaWrite[]): Promise<SourceTrouble | undefined> {
-    const local = writes.filter((write) => this.#isLocal(write));
-    const remote = writes.filter((write) => !this.#isLocal(write));
+    const local = writes.filter((write) => this.#copiesServerSide(write));
+    const remote = writes.filter((write) => !this.#copiesServerSide(write));
     const [, trouble] = await Promise.all([
       this.#serverSide(known, local),
       remote.length === 0 ? undefined : this.#streamed(known, remote),
@@ -220,9 +238,10 @@ class Copy {
 
   async #serverSide(known: Known, writes: readonly ReplicaWrite[]): Promise<void> {
     const content = known.state === undefined ? undefined : { attributes: known.state.attributes, storageClass: known.storageClass };
-    const { key, signal } = this.#request;
-    const source = { store: this.#parts.source.store, key, etag: known.etag, storageClass: known.storageClass, content, signal };
-    await this.#each(known, writes, (write) => copyServerSide(source, write));
+    const { key, versionId, signal } = this.#request;
+    const { etag, storageClass } = known;
+    const source = { store: this.#parts.source.store, key, versionId, etag, storageClass, content, signal };
+    await this.#each(known, { writes, step: "conditionalCopy" }, (write) => copyServerSide(source, write));
   }
 
   /** Where every server-side copy says that the source is not what was expected, the source has moved on, or is gone. */
@@ -232,14 +251,13 @@ class Copy {
       return outcome?.kind === "failed" ? outcome.error.code : undefined;
     });
     if (!readElsewhere && codes.every((code) => code === "PreconditionFailed")) return { kind: "changed" };
-    const missing = writes.filter((_, i) => codes[i] === "NoSuchKey");
+    const missing = writes.filter((_, i) => codes[i] === "NoSuchKey" || codes[i] === "NoSuchVersion");
     // Where others got on or failed for reasons of their own, "no such key" is not the end of it: read again, decide again.
     if (readElsewhere || missing.length < writes.length) {
       for (const write of missing) this.#outcomes[write.index] = sourceMovedOn({ key: this.#request.key, source: this.#parts.source });
       return undefined;
     }
-    const { key, signal } = this.#request;
-    return (await this.#parts.source.store.head(key, { signal })) === undefined ? { kind: "gone" } : { kind: "changed" };
+    return this.#confirmGone();
   }
 
   async #streamed(known: Known, writes: readonly ReplicaWrite[]): Promise<SourceTrouble | undefined> {
@@ -261,17 +279,19 @@ class Copy {
     };
     const content = await this.#content(state, open);
     const body = { source: this.#parts.source, state, content, bytes: answer.bytes, readAgain, signal: this.#request.signal };
-    await this.#each(known, open, (write) => putSmall(body, write));
+    await this.#each(known, { writes: open, step: "conditionalPut" }, (write) => putSmall(body, write));
     return undefined;
   }
 
   async #getSmall(etag: string): Promise<{ readonly state: ObjectState; readonly bytes: Buffer } | SourceTrouble> {
-    const { source, key, signal } = this.#request;
+    const { source, key, versionId, signal } = this.#request;
     const place = { operation: "GetObject", bucket: source.bucket, key };
-    const answer = await this.#parts.source.store.client.send({ ...place, method: "GET", headers: { "if-match": `"${etag}"` }, signal });
+    const query: Record<string, string> = versionId === undefined ? {} : { versionId };
+    const headers = { "if-match": `"${etag}"` };
+    const answer = await this.#parts.source.store.client.send({ ...place, method: "GET", query, headers, signal });
     if (answer.status === 200) return { state: toObjectState(key, answer.headers), bytes: answer.body };
     const error = toStoreError(answer, place);
-    if (error.code === "NoSuchKey") return { kind: "gone" };
+    if (isAbsence(error)) return { kind: "gone" };
     return error.code === "PreconditionFailed" ? { kind: "changed" } : { kind: "failed", error };
   }
 
@@ -281,7 +301,7 @@ class Copy {
     if (opened.kind !== "open") return opened;
     try {
       this.#state = known.state === undefined ? await this.#accept(opened.state) : opened.state;
-      const open = writes.filter((write) => this.#outcomes[write.index] === undefined);
+      const open = await this.#mayGoAhead(known, writes);
       if (open.length > 0) this.#take(known, open, await relayToAll(copy, opened, open));
       else opened.body.discard();
       return undefined;
@@ -292,14 +312,15 @@ class Copy {
   }
 
   #relayed(known: Known): RelayedCopy {
-    const { key, signal } = this.#request;
+    const { key, versionId, signal } = this.#request;
     const toContent = (state: ObjectState) => this.#content(state, this.#open());
-    return { relay: this.#parts.relay(), source: this.#parts.source, key, etag: known.etag, toContent, signal };
+    return { relay: this.#parts.relay(), source: this.#parts.source, key, versionId, etag: known.etag, toContent, signal };
   }
 
   async #content(state: ObjectState, writes: readonly ReplicaWrite[]): Promise<ReplicaContent> {
+    const { versionId, signal } = this.#request;
     const wanted = writes.some((write) => write.destination.preserve.tags);
-    const tags = wanted ? (state.attributes.tags ?? (await this.#parts.source.tagsOf(state, this.#request.signal))) : undefined;
+    const tags = wanted ? (state.attributes.tags ?? (await this.#parts.source.tagsOf(state, { versionId, signal }))) : undefined;
     const attributes = { ...state.attributes, tags };
     this.#state = { ...state, attributes };
     return { attributes, storageClass: state.storageClass };
@@ -310,13 +331,40 @@ class Copy {
     return write.facts.store.client === this.#parts.source.store.client;
   }
 
+  /**
+   * Whether a body that may go whole goes from the store to itself. A condition that the store honours for a PUT and not for a copy, as many do,
+   * makes the body take the way over this machine; one that it honours for neither is no reason to.
+   */
+  #copiesServerSide(write: ReplicaWrite): boolean {
+    if (!this.#isLocal(write)) return false;
+    return !write.isConditional || write.honours("conditionalCopy") || !write.honours("conditionalPut");
+  }
+
   /** Writes to every destination at once and settles each as it ends. */
-  async #each(known: Known, writes: readonly ReplicaWrite[], copy: (write: ReplicaWrite) => Promise<TransferOutcome>): Promise<void> {
+  async #each(
+    known: Known,
+    { writes, step }: { readonly writes: readonly ReplicaWrite[]; readonly step: WriteStep },
+    copy: (write: ReplicaWrite) => Promise<TransferOutcome>,
+  ): Promise<void> {
+    const go = async (write: ReplicaWrite): Promise<TransferOutcome> =>
+      (await write.mayGoAhead(step, this.#request.signal)) ? copy(write) : { kind: "moved-on" };
     await Promise.all(
       writes.map(async (write) => {
-        this.#settle(known, write, await copy(write).catch(failedOutcome));
+        this.#settle(known, write, await go(write).catch(failedOutcome));
       }),
     );
+  }
+
+  /** Of the destinations without an outcome, those that a relayed body may be put to; the others get their outcome. */
+  async #mayGoAhead(known: Known, writes: readonly ReplicaWrite[]): Promise<readonly ReplicaWrite[]> {
+    const open = writes.filter((write) => this.#outcomes[write.index] === undefined);
+    await Promise.all(
+      open.map(async (write) => {
+        const verdict = await write.mayGoAhead("conditionalPut", this.#request.signal).catch(failedOutcome);
+        if (verdict !== true) this.#settle(known, write, verdict === false ? { kind: "moved-on" } : verdict);
+      }),
+    );
+    return open.filter((write) => this.#outcomes[write.index] === undefined);
   }
 
   #take(known: Known, writes: readonly ReplicaWrite[], outcomes: readonly TransferOutcome[]): void {
@@ -338,7 +386,8 @@ class Copy {
       sizeBytes: state?.sizeBytes ?? known?.sizeBytes ?? 0,
       lastModified: state?.lastModified ?? known?.lastModified ?? 0,
       versionId: state?.versionId,
-      attributes: state?.attributes ?? null,
+      // The stamp is between replicast and the bucket it stands in: nothing that a client gave the object.
+      attributes: state === undefined ? null : withStamp(state.attributes, null),
     };
   }
 

@@ -1,8 +1,9 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
 import { type RecordedError, ReplicationError } from "../../../domain/error.ts";
 import type { Hint } from "../../../domain/object.ts";
-import type { LedgerEntry, Proof, ReplicaRecord, Status } from "../../../domain/status.ts";
+import { blankEntry, type LedgerEntry, type Operation, type Proof, type ReplicaRecord, type Status } from "../../../domain/status.ts";
 import { LANES, type Lane } from "../../../ports/state.ts";
+import { operationOf } from "./change-bits.ts";
 
 /**
  * Rows as they travel between the threads and stand in the tables: arrays of cells in the order of the columns named here.
@@ -16,7 +17,7 @@ export const LIVE: LaneNumber = 0;
 export const BACKFILL: LaneNumber = 1;
 
 export const TASK_COLUMNS =
-  "wanted, lane, seq, attempts, not_before, event_time, first_failed_at, size_bytes, etag, last_modified, storage_class";
+  "wanted, lane, seq, attempts, not_before, event_time, first_failed_at, changes, size_bytes, etag, last_modified, storage_class";
 export type TaskCells = readonly [
   wanted: number,
   lane: LaneNumber,
@@ -25,15 +26,16 @@ export type TaskCells = readonly [
   notBefore: number,
   eventTime: number | null,
   firstFailedAt: number | null,
+  changes: number,
   ...hint: HintCells,
 ];
 export type HintCells = readonly [sizeBytes: number | null, etag: string | null, lastModified: number | null, storageClass: string | null];
 
 export const ATTEMPT_COLUMNS =
-  "status, operation, reason, notes, attempts, event_time, started_at, finished_at, next_attempt_at, first_failed_at, latency_ms, error";
+  "status, operation, reason, notes, attempts, event_time, started_at, finished_at, next_attempt_at, first_failed_at, latency_ms, error, origin";
 export type AttemptCells = readonly [
   status: Status,
-  operation: "copy",
+  operation: Operation,
   reason: string | null,
   notes: string | null,
   attempts: number,
@@ -44,6 +46,7 @@ export type AttemptCells = readonly [
   firstFailedAt: number | null,
   latencyMs: number | null,
   error: string | null,
+  origin: string | null,
 ];
 
 export const REPLICA_COLUMNS =
@@ -58,6 +61,8 @@ export type ReplicaCells = readonly [
   destinationEtag: string | null,
   destinationVersionId: string | null,
 ];
+
+const NO_REPLICA: ReplicaCells = [null, null, null, null, null, null, null, null];
 
 export type EntryCells = readonly [...AttemptCells, ...ReplicaCells];
 
@@ -98,10 +103,14 @@ export function toAttemptCells(entry: LedgerEntry): AttemptCells {
     entry.firstFailedAt,
     entry.replicationLatencyMs,
     entry.error === null ? null : JSON.stringify(entry.error),
+    entry.origin,
   ];
 }
 
-export function toReplicaCells(replica: ReplicaRecord): ReplicaCells {
+/** What the entry says of the replica; null: nothing, so that the row keeps what it has. A tombstone says that there is none. */
+export function toReplicaCells({ status, operation, replica }: LedgerEntry): ReplicaCells | null {
+  if (status === "COMPLETED" && operation === "delete") return NO_REPLICA;
+  if (replica === null) return null;
   return [
     replica.etag,
     replica.versionId,
@@ -119,20 +128,24 @@ export interface RowPlace {
   readonly rule: string;
   readonly destination: string;
   readonly key: string;
+  /** Absent: of the current object. */
+  readonly versionId?: string | undefined;
 }
 
 export function toEntry(place: RowPlace, cells: EntryCells): LedgerEntry {
-  const [status, operation, reason, notes, attempts, eventTime, startedAt, finishedAt, nextAttemptAt, firstFailedAt, latencyMs, error] =
-    cells;
+  const [status, operation, reason, notes, attempts, eventTime, startedAt, finishedAt, nextAttemptAt, firstFailedAt, ...rest] = cells;
+  const [latencyMs, error, origin, ...replica] = rest;
   return {
     rule: place.rule,
     destination: place.destination,
     key: place.key,
+    versionId: place.versionId ?? "",
     status,
     operation,
     reason,
     notes: notes === null ? [] : (JSON.parse(notes) as string[]),
-    replica: toReplica(cells.slice(12) as unknown as ReplicaCells),
+    replica: toReplica(replica),
+    origin,
     attempts,
     eventTime,
     startedAt,
@@ -152,24 +165,16 @@ function toReplica(cells: ReplicaCells): ReplicaRecord | null {
 
 /** The entry of a task that waits: PENDING, over what the last attempt and the last replica left. */
 export function toPendingEntry(place: RowPlace, task: TaskCells, recorded: LedgerEntry | undefined): LedgerEntry {
-  const [, , , attempts, notBefore, eventTime, firstFailedAt] = task;
+  const [, , , attempts, notBefore, eventTime, firstFailedAt, changes] = task;
   return {
-    rule: place.rule,
-    destination: place.destination,
-    key: place.key,
+    ...(recorded ?? blankEntry(place)),
     status: "PENDING",
-    operation: "copy",
-    reason: recorded?.reason ?? null,
-    notes: recorded?.notes ?? [],
-    replica: recorded?.replica ?? null,
+    operation: operationOf(changes),
     attempts,
     eventTime,
-    startedAt: recorded?.startedAt ?? null,
-    finishedAt: recorded?.finishedAt ?? null,
     nextAttemptAt: notBefore === 0 ? null : notBefore,
     firstFailedAt,
     replicationLatencyMs: null,
-    error: recorded?.error ?? null,
   };
 }
 

@@ -2,7 +2,7 @@ import { ReplicationError } from "../../../domain/error.ts";
 import type { TaskCells } from "./cells.ts";
 import type { Routes } from "./routes.ts";
 import { fromErrorCells } from "./sqlite-error.ts";
-import type { Batch, Op, Reply } from "./wire.ts";
+import type { Batch, Committed, Op, Reply } from "./wire.ts";
 
 /** Makes one batch durable at a time. */
 export interface Committer {
@@ -10,12 +10,17 @@ export interface Committer {
   close(): Promise<void>;
 }
 
-/** The row that an operation of a submission found or left, by the operation's index in it. */
-export type RowOf = (index: number) => TaskCells | undefined;
+/** What became of the operations of a submission, by their index in it. */
+export interface Results {
+  /** The task row that the operation found or left. */
+  rowOf(index: number): TaskCells | undefined;
+  /** Is true where what the operation found forbade it. */
+  isRefused(index: number): boolean;
+}
 
 interface Submission {
   readonly ops: readonly Op[];
-  readonly committed: (rowOf: RowOf) => void;
+  readonly committed: (results: Results) => void;
   readonly failed: (error: unknown) => void;
 }
 
@@ -58,14 +63,14 @@ export class GroupCommit {
     });
   }
 
-  /** Resolves with what `committed` makes of the rows, once the operations are durable. Rejected: nothing of them was written. */
-  submit<T>(ops: readonly Op[], committed: (rowOf: RowOf) => T): Promise<T> {
+  /** Resolves with what `committed` makes of the results, once the operations are durable. Rejected: nothing of them was written. */
+  submit<T>(ops: readonly Op[], committed: (results: Results) => T): Promise<T> {
     if (this.#draining) return Promise.reject(closedError());
     this.#waitingOps += ops.length;
     const submitted = new Promise<T>((resolve, reject) => {
-      const settle = (rowOf: RowOf): void => {
+      const settle = (results: Results): void => {
         try {
-          resolve(committed(rowOf));
+          resolve(committed(results));
         } catch (error) {
           reject(error);
         }
@@ -109,7 +114,7 @@ export class GroupCommit {
       const reply = await this.#committer.commit([this.#options.lastGeneration(), routes, ops]);
       if ("error" in reply) throw fromErrorCells(reply.error);
       this.#options.routes.markSaved(routes);
-      settle(submissions, reply.rows);
+      settle(submissions, reply);
     } catch (error) {
       for (const submission of submissions) submission.failed(error);
     } finally {
@@ -118,12 +123,16 @@ export class GroupCommit {
   }
 }
 
-function settle(submissions: readonly Submission[], rows: readonly (readonly [number, TaskCells])[]): void {
+function settle(submissions: readonly Submission[], { rows, refused }: Committed): void {
   const byIndex = new Map(rows);
+  const refusedOnes = new Set(refused);
   let offset = 0;
   for (const submission of submissions) {
     const start = offset;
-    submission.committed((index) => byIndex.get(start + index));
+    submission.committed({
+      rowOf: (index) => byIndex.get(start + index),
+      isRefused: (index) => refusedOnes.has(start + index),
+    });
     offset += submission.ops.length;
   }
 }

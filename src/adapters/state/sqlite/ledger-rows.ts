@@ -7,6 +7,7 @@ import type { Tally } from "./tally.ts";
 interface LedgerWrite {
   readonly route: number;
   readonly key: string;
+  readonly versionId: string;
   readonly attempt: AttemptCells;
   /** Null leaves the replica columns as they are. */
   readonly replica: ReplicaCells | null;
@@ -21,16 +22,16 @@ export class LedgerRows {
 
   constructor(db: DatabaseSync, tally: Tally) {
     this.#tally = tally;
-    this.#select = new Query(db, "SELECT status, bytes FROM ledger WHERE route_id = ? AND key = ? AND version_id = ''");
+    this.#select = new Query(db, "SELECT status, bytes FROM ledger WHERE route_id = ? AND key = ? AND version_id = ?");
     this.#upsertAttempt = db.prepare(upsert(ATTEMPT_COLUMNS));
     this.#upsertWhole = db.prepare(upsert(`${ATTEMPT_COLUMNS}, ${REPLICA_COLUMNS}`));
   }
 
-  write({ route, key, attempt, replica }: LedgerWrite): void {
-    const before = this.#select.get(route, key);
+  write({ route, key, versionId, attempt, replica }: LedgerWrite): void {
+    const before = this.#select.get(route, key, versionId);
     if (before !== undefined) this.#tally.add(route, before[0], { operations: -1, bytes: -completedBytes(before) });
-    if (replica === null) this.#upsertAttempt.run(route, key, ...attempt);
-    else this.#upsertWhole.run(route, key, ...attempt, ...replica);
+    if (replica === null) this.#upsertAttempt.run(route, key, versionId, ...attempt);
+    else this.#upsertWhole.run(route, key, versionId, ...attempt, ...replica);
     const bytes = replica === null ? (before?.[1] ?? null) : replica[4];
     this.#tally.add(route, attempt[0], { operations: 1, bytes: completedBytes([attempt[0], bytes]) });
   }
@@ -44,5 +45,5 @@ function upsert(columns: string): string {
   const names = columns.split(", ");
   const marks = names.map(() => "?").join(", ");
   const values = names.map((name) => `excluded.${name}`).join(", ");
-  return `INSERT INTO ledger (route_id, key, ${columns}) VALUES (?, ?, ${marks}) ON CONFLICT DO UPDATE SET (${columns}) = (${values})`;
+  return `INSERT INTO ledger (route_id, key, version_id, ${columns}) VALUES (?, ?, ?, ${marks}) ON CONFLICT DO UPDATE SET (${columns}) = (${values})`;
 }

@@ -3,7 +3,7 @@ import type { LedgerEntry } from "../../../domain/status.ts";
 import type { EntryFilter, Ledger, Route, RouteSummary } from "../../../ports/state.ts";
 import { toAttemptCells, toReplicaCells } from "./cells.ts";
 import type { GroupCommit } from "./group-commit.ts";
-import type { KeyRange, NumberedRoute, Reader } from "./reader.ts";
+import type { NumberedRoute, Reader, RowPosition, RowRange } from "./reader.ts";
 import type { Routes } from "./routes.ts";
 import { toLedgerError } from "./sqlite-error.ts";
 import { ADOPT, type AdoptOp } from "./wire.ts";
@@ -17,10 +17,12 @@ export interface SqliteLedgerParts {
   readonly routes: Routes;
 }
 
-interface ListPosition {
+interface ListPosition extends RowPosition {
   readonly routeId: number;
-  readonly key: string;
 }
+
+/** Before all rows of a route. */
+const START: RowPosition = { key: "", versionId: "" };
 
 /** Reads go to a connection of their own on this thread and see what was committed; a task that waits shows as PENDING in all of them. */
 export class SqliteLedger implements Ledger {
@@ -44,7 +46,7 @@ export class SqliteLedger implements Ledger {
   async entriesOf(sourceBucketId: string, key: string): Promise<readonly LedgerEntry[]> {
     return reading("entriesOf", () => {
       const routes = this.#reader.routes().filter(({ route }) => route.source === sourceBucketId);
-      return routes.flatMap((route) => this.#reader.entry(route, key) ?? []);
+      return routes.flatMap((route) => this.#reader.entriesOf(route, key));
     });
   }
 
@@ -57,9 +59,9 @@ export class SqliteLedger implements Ledger {
 
   async list(filter: EntryFilter): Promise<{ readonly entries: readonly LedgerEntry[]; readonly nextToken: string | null }> {
     const from = parseToken(filter.nextToken);
-    const found: { readonly entry: LedgerEntry; readonly routeId: number }[] = [];
+    const found: Listed[] = [];
     for (const route of this.#routesOf(filter, from)) {
-      const after = route.id === from.routeId ? from.key : "";
+      const after = route.id === from.routeId ? from : START;
       for await (const entry of this.#matching(route, filter, after)) {
         found.push({ entry, routeId: route.id });
         // One more than asked for tells whether there is a next page.
@@ -73,8 +75,7 @@ export class SqliteLedger implements Ledger {
     if (entries.length === 0) return;
     this.#commits.refuseIfFull();
     const ops = entries.map(({ route, entry }): AdoptOp => {
-      const replica = entry.replica === null ? null : toReplicaCells(entry.replica);
-      return [ADOPT, this.#routes.intern(route), entry.key.toWellFormed(), toAttemptCells(entry), replica];
+      return [ADOPT, this.#routes.intern(route), entry.key.toWellFormed(), entry.versionId, toAttemptCells(entry), toReplicaCells(entry)];
     });
     await this.#commits.submit(ops, () => undefined);
   }
@@ -94,22 +95,22 @@ export class SqliteLedger implements Ledger {
     });
   }
 
-  async *#matching(route: NumberedRoute, filter: EntryFilter, start: string): AsyncGenerator<LedgerEntry> {
+  async *#matching(route: NumberedRoute, filter: EntryFilter, start: RowPosition): AsyncGenerator<LedgerEntry> {
     const limit = Math.min(ROWS_PER_TURN, Math.max(filter.limit + 1, 100));
     for (let after = start; ; ) {
       const entries = reading("list", () => this.#page(route, filter, { after, limit }));
       yield* entries.filter((entry) => matches(entry, filter));
       const last = entries.at(-1);
       if (last === undefined || entries.length < limit) return;
-      after = last.key;
+      after = last;
       await turn();
     }
   }
 
   /** Reads by the shortest way that leaves no match out. */
-  #page(route: NumberedRoute, { status }: EntryFilter, range: KeyRange): readonly LedgerEntry[] {
+  #page(route: NumberedRoute, { status }: EntryFilter, range: RowRange): readonly LedgerEntry[] {
     if (status === "PENDING") return this.#reader.waitingEntries(route, range);
-    if (status === undefined || status === "COMPLETED") return this.#reader.entries(route, range);
+    if (status === undefined || status === "COMPLETED") return this.#reader.rows(route, range);
     return this.#reader.unfinishedEntries(route, status, range);
   }
 }
@@ -119,22 +120,27 @@ function matches(entry: LedgerEntry, { status, since }: EntryFilter): boolean {
   return since === undefined || (entry.finishedAt !== null && entry.finishedAt >= since);
 }
 
-function page(found: readonly { readonly entry: LedgerEntry; readonly routeId: number }[], limit: number) {
-  const entries = found.slice(0, limit).map(({ entry }) => entry);
-  const last = found.length > limit ? found[limit - 1] : undefined;
-  return { entries, nextToken: last === undefined ? null : toToken({ routeId: last.routeId, key: last.entry.key }) };
+interface Listed {
+  readonly entry: LedgerEntry;
+  readonly routeId: number;
 }
 
-function toToken({ routeId, key }: ListPosition): string {
-  return Buffer.from(JSON.stringify([routeId, key])).toString("base64url");
+function page(found: readonly Listed[], limit: number) {
+  const entries = found.slice(0, limit).map(({ entry }) => entry);
+  const last = found.length > limit ? found[limit - 1] : undefined;
+  return { entries, nextToken: last === undefined ? null : toToken(last) };
+}
+
+function toToken({ entry: { key, versionId }, routeId }: Listed): string {
+  return Buffer.from(JSON.stringify([routeId, key, versionId])).toString("base64url");
 }
 
 /** @throws `InvalidRequest` for what no page ended with */
 function parseToken(token: string | undefined): ListPosition {
-  if (token === undefined) return { routeId: 0, key: "" };
+  if (token === undefined) return { routeId: 0, ...START };
   try {
-    const [routeId, key]: unknown[] = JSON.parse(Buffer.from(token, "base64url").toString());
-    if (typeof routeId === "number" && typeof key === "string") return { routeId, key };
+    const [routeId, key, versionId]: unknown[] = JSON.parse(Buffer.from(token, "base64url").toString());
+    if (typeof routeId === "number" && typeof key === "string" && typeof versionId === "string") return { routeId, key, versionId };
   } catch {
     // Falls through to the one answer for every kind of nonsense.
   }

@@ -10,10 +10,15 @@ export const NOTE_NAMES = [
   "clearOutage",
   "saveSyncProgress",
   "setRuleSince",
+  "saveGate",
+  "saveConflict",
+  "pauseRule",
+  "resumeRule",
+  "abandonIntent",
 ] as const;
 export type NoteName = (typeof NOTE_NAMES)[number];
 
-/** The journal's statements. Each may run twice or late without harm but for the counters, which run once with their batch. */
+/** Statements that need no answer. Each may run twice or late without harm but for the counters, which run once with their batch. */
 export const NOTES: Readonly<Record<NoteName, string>> = {
   countIntake: `INSERT INTO intake (store, received, ignored) VALUES (?1, ?2, ?3)
     ON CONFLICT DO UPDATE SET received = received + excluded.received, ignored = ignored + excluded.ignored`,
@@ -25,4 +30,9 @@ export const NOTES: Readonly<Record<NoteName, string>> = {
   clearOutage: "DELETE FROM outage WHERE store = ?1",
   saveSyncProgress: "INSERT OR REPLACE INTO sync_progress VALUES (?1, ?2, ?3, ?4)",
   setRuleSince: "INSERT INTO rule_since VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+  saveGate: "INSERT OR REPLACE INTO gate (rule, source, destination, state) VALUES (?1, ?2, ?3, ?4)",
+  saveConflict: "INSERT OR REPLACE INTO conflict (id, rule, open, detected_at, conflict) VALUES (?1, ?2, ?3, ?4, ?5)",
+  pauseRule: "INSERT INTO paused_rule VALUES (?1) ON CONFLICT DO NOTHING",
+  abandonIntent: "UPDATE intent SET expires_at = min(expires_at, ?2) WHERE id = ?1",
+  resumeRule: "DELETE FROM paused_rule WHERE rule = ?1",
 };

@@ -4,11 +4,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { after, test } from "node:test";
+import { OPEN_GATE } from "../../../domain/delete-gate.ts";
 import { type ErrorCode, isReplicationError } from "../../../domain/error.ts";
+import type { Holding, Intent } from "../../../domain/holding.ts";
 import type { State } from "../../../ports/state.ts";
-import { completed, entryOf, PHOTOS, wantOf } from "../../../testing/state-contract.ts";
+import { completed, entryOf, PHOTOS, REPLICA, wantOf } from "../../../testing/state-contract.ts";
 import { openSqliteState } from "./open.ts";
-import { NEWEST_MIGRATION } from "./schema.ts";
+import { migrate, NEWEST_MIGRATION } from "./schema.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "replicast-open-"));
 after(() => rmSync(scratch, { recursive: true }));
@@ -17,6 +19,23 @@ let files = 0;
 function newPath(): string {
   return join(scratch, `${++files}.db`);
 }
+
+const HOLDING: Holding = {
+  bucket: PHOTOS.destination,
+  key: "held",
+  object: null,
+  content: { origin: PHOTOS.source, originTime: 1_000, originEtag: null, history: { [PHOTOS.source]: 1 } },
+  isReplica: true,
+  revision: 0,
+};
+const INTENT: Intent = {
+  id: "i",
+  bucket: HOLDING.bucket,
+  key: HOLDING.key,
+  expected: null,
+  content: HOLDING.content,
+  expiresAt: Number.MAX_SAFE_INTEGER,
+};
 
 /** Opens a state for the length of one test. */
 async function withState<T>(
@@ -133,6 +152,30 @@ test("migrations are applied once, by number", async () => {
   );
 });
 
+test("a state of the first form keeps its tasks and its rows through the migration (invariant 1)", async () => {
+  const path = newPath();
+  inDatabase(path, (db) => {
+    migrate(db, 1);
+    db.exec(`INSERT INTO route VALUES (1, '${PHOTOS.rule}', '${PHOTOS.source}', '${PHOTOS.destination}')`);
+    db.exec(
+      `INSERT INTO task (route_id, key, wanted, lane, seq, attempts, not_before, wanted_since) VALUES (1, 'waits', 5, 0, 5, 2, 0, 7)`,
+    );
+    db.exec(`INSERT INTO ledger (route_id, key, status, operation, attempts, replica_etag, replica_last_modified, bytes, proof, destination_etag)
+      VALUES (1, 'done', 'COMPLETED', 'copy', 1, '${REPLICA.etag}', ${REPLICA.lastModified}, 10, 'etag', '${REPLICA.destinationEtag}')`);
+    db.exec("INSERT INTO tally VALUES (1, 'TASK', 1, 0), (1, 'COMPLETED', 1, 10)");
+    db.exec("UPDATE generation SET last = 5");
+  });
+  await refused(openSqliteState({ path, mode: "reader" }), "LedgerUnavailable", /has not been brought to the form/);
+  await withState(path, async (state) => {
+    assert.deepEqual(await state.ledger.get(PHOTOS, "done"), entryOf(PHOTOS, "done"));
+    const [task] = await state.tasks.claim({ max: 2, now: Date.now(), leaseMs: 60_000 });
+    assert.deepEqual([task?.key, task?.attempts, task?.changes], ["waits", 2, { written: true }]);
+    assert.deepEqual(await state.tasks.record([{ ...completed(task!), holdings: [HOLDING] }]), [true]);
+    assert.equal((await state.ledger.summaries(Date.now()))[0]?.completed.operations, 2);
+    assert.equal((await state.holdings.known(HOLDING.bucket, HOLDING.key)).holding?.revision, 1);
+  });
+});
+
 test("a state of a newer version is refused, by daemon and reader", async () => {
   const path = newPath();
   await withState(path, (state) => state.tasks.want([wantOf("a")]));
@@ -181,22 +224,39 @@ test("a reader sees what a running daemon commits, and changes nothing", async (
     const [task] = await daemon.tasks.claim({ max: 1, now: Date.now(), leaseMs: 1_000 });
     await daemon.tasks.record([completed(task!)]);
     await daemon.journal.markOutage("store");
+    await daemon.holdings.observe([HOLDING]);
+    await daemon.holdings.announce(INTENT, 1, 1);
+    await daemon.safeguards.setPaused("photos", true);
+    await daemon.safeguards.saveGate(PHOTOS, OPEN_GATE);
     assert.equal((await reader.ledger.get(PHOTOS, "a"))?.status, "COMPLETED");
     assert.equal((await reader.ledger.get(PHOTOS, "b"))?.status, "PENDING");
     assert.equal((await reader.ledger.entriesOf(PHOTOS.source, "a")).length, 1);
     assert.equal((await reader.tasks.pending())[0]?.operations, 1);
     assert.equal((await reader.ledger.summaries(Date.now()))[0]?.completed.operations, 1);
     assert.deepEqual(await reader.journal.outages(), ["store"]);
+    const known = { holding: { ...HOLDING, revision: 1 }, intents: [INTENT] };
+    assert.deepEqual(await reader.holdings.known(HOLDING.bucket, HOLDING.key), known);
+    assert.deepEqual(await reader.safeguards.pausedRules(), ["photos"]);
+    assert.deepEqual(await reader.safeguards.gates(), [{ route: PHOTOS, gate: OPEN_GATE }]);
+    assert.deepEqual((await reader.safeguards.conflicts({ limit: 1 })).conflicts, []);
     for (const write of [
       reader.tasks.want([wantOf("c")]),
       reader.tasks.claim({ max: 1, now: Date.now(), leaseMs: 1 }),
       reader.tasks.record([completed(task!)]),
       reader.ledger.adopt([{ route: PHOTOS, entry: entryOf(PHOTOS, "c") }]),
       reader.journal.markOutage("other"),
+      reader.holdings.observe([{ ...HOLDING, revision: 1 }]),
+      reader.holdings.announce({ ...INTENT, id: "j" }, 1, 1),
+      reader.holdings.withdraw("i"),
+      reader.holdings.abandon("i", 1),
+      reader.holdings.forget(HOLDING.bucket, HOLDING.key, 1),
+      reader.safeguards.setPaused("photos", false),
+      reader.safeguards.saveGate(PHOTOS, { ...OPEN_GATE, shutAt: 1 }),
     ]) {
       await refused(write, "LedgerUnavailable", /for reading only/);
     }
     await reader.close();
+    assert.deepEqual(await daemon.holdings.known(HOLDING.bucket, HOLDING.key), known);
     assert.equal((await daemon.tasks.pending())[0]?.operations, 1);
   });
 });
@@ -230,6 +290,26 @@ test("a commit that fails fails all of its callers, and the state goes on (invar
     assert.deepEqual(await state.tasks.record([completed(held!)]), [true]);
     assert.equal((await state.ledger.get(PHOTOS, "held"))?.status, "COMPLETED");
     assert.equal((await state.tasks.pending())[0]?.operations, 1);
+  });
+});
+
+test("an outcome whose holding cannot be written is recorded in no part, and may be recorded later (invariant 1)", async () => {
+  const path = newPath();
+  await withState(path, async (state) => {
+    await state.tasks.want([wantOf("held")]);
+    const [task] = await state.tasks.claim({ max: 1, now: Date.now(), leaseMs: 60_000 });
+    await state.holdings.announce(INTENT, 0, Date.now());
+    const outcome = { ...completed(task!), holdings: [HOLDING], closes: INTENT.id, wants: [wantOf("after")] };
+    inDatabase(path, (db) => db.exec("CREATE TRIGGER refuse BEFORE INSERT ON holding BEGIN SELECT RAISE(ABORT, 'the disk says no'); END"));
+    await refused(state.tasks.record([outcome]), "LedgerUnavailable", /the disk says no/);
+    assert.deepEqual(await state.holdings.known(HOLDING.bucket, HOLDING.key), { holding: undefined, intents: [INTENT] });
+    assert.equal((await state.ledger.get(PHOTOS, "held"))?.status, "PENDING");
+    assert.equal(await state.ledger.get(PHOTOS, "after"), undefined);
+    inDatabase(path, (db) => db.exec("DROP TRIGGER refuse"));
+    assert.deepEqual(await state.tasks.record([outcome]), [true]);
+    const known = { holding: { ...HOLDING, revision: 1 }, intents: [] };
+    assert.deepEqual(await state.holdings.known(HOLDING.bucket, HOLDING.key), known);
+    assert.equal((await state.ledger.get(PHOTOS, "after"))?.status, "PENDING");
   });
 });
 

@@ -7,12 +7,14 @@ import { Query } from "./cells.ts";
 import { DaemonLock } from "./daemon-lock.ts";
 import { openForReading, usablePath } from "./database.ts";
 import { type Committer, GroupCommit } from "./group-commit.ts";
+import { SqliteHoldings } from "./holdings.ts";
 import { SqliteJournal } from "./journal.ts";
 import { SqliteLedger } from "./ledger.ts";
 import { ReadOnlyCommitter, ReadOnlyTaskStore } from "./read-only.ts";
 import { Reader } from "./reader.ts";
 import { ReadyTasks } from "./ready-tasks.ts";
 import { Routes } from "./routes.ts";
+import { SqliteSafeguards } from "./safeguards.ts";
 import { toLedgerError } from "./sqlite-error.ts";
 import { TaskPages } from "./task-pages.ts";
 import { type Generations, SqliteTaskStore } from "./task-store.ts";
@@ -66,7 +68,7 @@ export interface WritingSide {
   readonly release: () => void;
 }
 
-/** @internal Builds the three faces over an open file. */
+/** @internal Builds the faces over an open file. */
 export function assemble(options: SqliteStateOptions, { committer, release }: WritingSide): State {
   const { path, mode, clock = systemClock, maxWaitingWrites: maxWaiting = 50_000 } = options;
   const db = openForReading(path);
@@ -83,6 +85,8 @@ export function assemble(options: SqliteStateOptions, { committer, release }: Wr
     tasks,
     ledger: new SqliteLedger({ commits, reader, routes }),
     journal: new SqliteJournal({ db, clock, commits }),
+    holdings: new SqliteHoldings({ db, commits }),
+    safeguards: new SqliteSafeguards({ db, commits }),
     close: once(() => close({ db, commits, tasks: writing, release })),
   };
 }

@@ -40,7 +40,7 @@ export class ReadOnlyTaskStore implements TaskStore {
   }
 }
 
-/** Refuses what the ledger and the journal of a reader would write. */
+/** Refuses whatever a reader would write. */
 export class ReadOnlyCommitter implements Committer {
   commit(): Promise<never> {
     return Promise.reject(readOnlyError());

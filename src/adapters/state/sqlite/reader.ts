@@ -20,12 +20,27 @@ import type { RouteCells } from "./wire.ts";
 const MAX_LATENCIES = 20_000;
 const LATENCY_WINDOW_MS = 3_600_000;
 
-/** Some rows of a route, in the order of their keys. */
+/** Some keys of a route, in their order. */
 export interface KeyRange {
   /** Exclusive. S3 knows no empty key, so '' stands before them all. */
   readonly after: string;
   readonly limit: number;
 }
+
+/** Where a row stands among those of its route: the one of the current object before those of its versions. */
+export interface RowPosition {
+  readonly key: string;
+  readonly versionId: string;
+}
+
+/** Some rows of a route, in their order. */
+export interface RowRange {
+  /** Exclusive. */
+  readonly after: RowPosition;
+  readonly limit: number;
+}
+
+type PlacedCells = readonly [key: string, versionId: string, ...EntryCells];
 
 /** A route with its number. */
 export interface NumberedRoute {
@@ -39,7 +54,9 @@ export class Reader {
   readonly #routeRows: Query<RouteCells>;
   readonly #entry: Query<EntryCells>;
   readonly #entryPage: Query<readonly [key: string, ...EntryCells]>;
-  readonly #statusPage: Query<readonly [key: string, ...EntryCells]>;
+  readonly #versions: Query<readonly [versionId: string, ...EntryCells]>;
+  readonly #rowPage: Query<PlacedCells>;
+  readonly #statusPage: Query<PlacedCells>;
   readonly #task: Query<TaskCells>;
   readonly #taskPage: Query<readonly [key: string, ...TaskCells]>;
   readonly #tally: Query<readonly [operations: number, bytes: number]>;
@@ -55,10 +72,16 @@ export class Reader {
       db,
       `SELECT key, ${entry} FROM ledger WHERE route_id = ? AND key > ? AND version_id = '' ORDER BY key LIMIT ?`,
     );
+    this.#versions = new Query(
+      db,
+      `SELECT version_id, ${entry} FROM ledger WHERE route_id = ? AND key = ? AND version_id > '' ORDER BY version_id`,
+    );
+    const after = "(key, version_id) > (?, ?) ORDER BY key, version_id LIMIT ?";
+    this.#rowPage = new Query(db, `SELECT key, version_id, ${entry} FROM ledger WHERE route_id = ? AND ${after}`);
     this.#statusPage = new Query(
       db,
-      `SELECT key, ${entry} FROM ledger INDEXED BY ledger_unfinished WHERE route_id = ? AND status = ? AND status <> 'COMPLETED'
-       AND key > ? AND version_id = '' ORDER BY key LIMIT ?`,
+      `SELECT key, version_id, ${entry} FROM ledger INDEXED BY ledger_unfinished
+       WHERE route_id = ? AND status = ? AND status <> 'COMPLETED' AND ${after}`,
     );
     this.#task = new Query(db, `SELECT ${TASK_COLUMNS} FROM task WHERE route_id = ? AND key = ?`);
     this.#taskPage = new Query(db, `SELECT key, ${TASK_COLUMNS} FROM task WHERE route_id = ? AND key > ? ORDER BY key LIMIT ?`);
@@ -92,7 +115,18 @@ export class Reader {
     return task === undefined ? recorded : toPendingEntry(place, task, recorded);
   }
 
-  /** Ledger rows and waiting tasks merged by key. */
+  /** The rows of one key: of the current object, and of the versions that were recorded beside it. */
+  entriesOf(numbered: NumberedRoute, key: string): readonly LedgerEntry[] {
+    const { id, route } = numbered;
+    const stored = key.toWellFormed();
+    const versions = this.#versions.all(id, stored).map(([versionId, ...cells]) => {
+      return toEntry({ rule: route.rule, destination: route.destination, key: stored, versionId }, cells);
+    });
+    const current = this.entry(numbered, stored);
+    return current === undefined ? versions : [current, ...versions];
+  }
+
+  /** Ledger rows of current objects and waiting tasks merged by key. */
   entries(of: NumberedRoute, { after, limit }: KeyRange): readonly LedgerEntry[] {
     const recorded = this.#entryPage.all(of.id, after, limit);
     const waiting = this.#taskPage.all(of.id, after, limit);
@@ -103,18 +137,34 @@ export class Reader {
     return first.map((key) => merged({ rule: of.route.rule, destination: of.route.destination, key }, entryOf.get(key), taskOf.get(key)));
   }
 
+  /** All ledger rows and waiting tasks, merged. */
+  rows({ id, route }: NumberedRoute, { after, limit }: RowRange): readonly LedgerEntry[] {
+    const recorded = this.#rowPage.all(id, after.key, after.versionId, limit);
+    const taskOf = new Map(this.#taskPage.all(id, after.key, limit).map(([key, ...cells]) => [key, cells]));
+    const rows: Row[] = recorded.map(([key, versionId, ...cells]) => {
+      return { key, versionId, cells, task: versionId === "" ? taskOf.get(key) : undefined };
+    });
+    const current = new Set(rows.flatMap(({ key, versionId }) => (versionId === "" ? [key] : [])));
+    for (const [key, task] of taskOf) if (!current.has(key)) rows.push({ key, versionId: "", cells: undefined, task });
+    const first = rows.sort(compareRows).slice(0, limit);
+    return first.map(({ key, versionId, cells, task }) => {
+      return merged({ rule: route.rule, destination: route.destination, key, versionId }, cells, task);
+    });
+  }
+
   /** What waits, whether or not it was ever attempted. */
-  waitingEntries({ id, route }: NumberedRoute, { after, limit }: KeyRange): readonly LedgerEntry[] {
-    return this.#taskPage.all(id, after, limit).map(([key, ...task]) => {
+  waitingEntries({ id, route }: NumberedRoute, { after, limit }: RowRange): readonly LedgerEntry[] {
+    return this.#taskPage.all(id, after.key, limit).map(([key, ...task]) => {
       return merged({ rule: route.rule, destination: route.destination, key }, this.#entry.get(id, key), task);
     });
   }
 
   /** Rows that ended in a status other than COMPLETED. */
-  unfinishedEntries(of: NumberedRoute, status: Status, { after, limit }: KeyRange): readonly LedgerEntry[] {
+  unfinishedEntries(of: NumberedRoute, status: Status, { after, limit }: RowRange): readonly LedgerEntry[] {
     const { id, route } = of;
-    return this.#statusPage.all(id, status, after, limit).map(([key, ...cells]) => {
-      return merged({ rule: route.rule, destination: route.destination, key }, cells, this.#task.get(id, key));
+    return this.#statusPage.all(id, status, after.key, after.versionId, limit).map(([key, versionId, ...cells]) => {
+      const task = versionId === "" ? this.#task.get(id, key) : undefined;
+      return merged({ rule: route.rule, destination: route.destination, key, versionId }, cells, task);
     });
   }
 
@@ -136,6 +186,16 @@ export class Reader {
       latencyMs: percentiles(latencies),
     };
   }
+}
+
+/** What a page gives of one row. */
+interface Row extends RowPosition {
+  readonly cells: EntryCells | undefined;
+  readonly task: TaskCells | undefined;
+}
+
+function compareRows(a: RowPosition, b: RowPosition): number {
+  return compareKeys(a.key, b.key) || compareKeys(a.versionId, b.versionId);
 }
 
 /** One of the two is given: the key came from one of them. */

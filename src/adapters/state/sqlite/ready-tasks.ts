@@ -66,7 +66,7 @@ export class ReadyTasks {
     const task = route.tasks.get(key);
     if (task?.lease !== undefined) task.latest = cells;
     else if (task?.standsAt(cells)) task.update(cells);
-    else if (cells[4] === 0) route.lanes[cells[1]].place(key, cells);
+    else putInto(route, key, cells);
   }
 
   claim({ max, now, leaseMs, skip = [] }: ClaimOptions): readonly LeasedTask[] {
@@ -171,6 +171,7 @@ export class ReadyTasks {
       key: task.key,
       lane: laneName(task.lane),
       eventTime: task.eventTime,
+      changes: task.changes,
       hint: task.hint,
       wanted: task.wanted,
       attempts: task.attempts,
@@ -188,16 +189,16 @@ export class ReadyTasks {
 
   #giveBack(task: WaitingTask): void {
     this.#leased.delete(task);
-    const { lanes } = this.#of(task.route);
+    const route = this.#of(task.route);
     const latest = task.latest;
     task.lease = undefined;
     task.latest = undefined;
     if (latest !== undefined && !task.standsAt(latest)) {
-      lanes[latest[1]].place(task.key, latest);
+      putInto(route, task.key, latest);
       return;
     }
     if (latest !== undefined) task.update(latest);
-    lanes[task.lane].giveBack(task);
+    route.lanes[task.lane].giveBack(task);
   }
 
   #of(id: number): RouteTasks {
@@ -217,6 +218,13 @@ export class ReadyTasks {
     this.#bySource.set(route.source, [...(this.#bySource.get(route.source) ?? []), opened]);
     return opened;
   }
+}
+
+/** Hands a row to the lane it stands in, wherever it stood before. */
+function putInto({ lanes }: RouteTasks, key: string, cells: TaskCells): void {
+  const [, lane, , , notBefore] = cells;
+  if (notBefore === 0) lanes[lane].place(key, cells);
+  else lanes[lane].postpone(key, notBefore);
 }
 
 function oldest(routes: readonly RouteTasks[], lane: LaneNumber, now: number): WaitingTask | undefined {

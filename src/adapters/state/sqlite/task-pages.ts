@@ -34,12 +34,12 @@ export class TaskPages {
     this.#one = new Query(db, `SELECT ${TASK_COLUMNS} FROM task WHERE route_id = ? AND key = ?`);
   }
 
-  /** Tasks that never failed since they were last wanted, after the given place in the queue. */
+  /** Tasks that do not pause, after the given place in the queue. */
   fresh({ route, lane }: LanePlace, afterSeq: number, limit: number): readonly KeyedTask[] {
     return this.#fresh.all(route, lane, afterSeq, limit);
   }
 
-  /** Tasks whose pause after a failure is over. */
+  /** Tasks whose pause is over. */
   postponed({ route, lane }: LanePlace, after: PostponedCursor, { now, limit }: { now: number; limit: number }): readonly KeyedTask[] {
     return this.#postponed.all(route, lane, after.notBefore, after.key, now, limit);
   }

@@ -18,9 +18,9 @@ export class TaskRows {
   constructor(db: DatabaseSync, tally: Tally) {
     this.#tally = tally;
     this.#insert = db.prepare(`INSERT INTO task (route_id, key, wanted_since, ${TASK_COLUMNS})
-      VALUES (?, ?, ?, ?, ?, ?, 0, 0, ?, NULL, ?, ?, ?, ?) ON CONFLICT DO NOTHING`);
+      VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?, NULL, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`);
     this.#select = new Query(db, `SELECT wanted_since, ${TASK_COLUMNS} FROM task WHERE route_id = ? AND key = ?`);
-    this.#update = db.prepare(`UPDATE task SET (wanted_since, ${TASK_COLUMNS}) = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    this.#update = db.prepare(`UPDATE task SET (wanted_since, ${TASK_COLUMNS}) = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
       WHERE route_id = ? AND key = ?`);
     this.#delete = new Query(db, "DELETE FROM task WHERE route_id = ? AND key = ? AND wanted = ? RETURNING size_bytes");
     this.#postpone = db.prepare(`UPDATE task SET seq = ?, not_before = ?, attempts = ?, first_failed_at = ?
@@ -34,28 +34,33 @@ export class TaskRows {
 
   /** Returns the row where the key waited already; undefined where the wish made a new one. */
   want(op: WantOp): TaskCells | undefined {
-    const [, route, key, generation, lane, eventTime, wantedAt, , hint] = op;
+    const [, route, key, generation, lane, eventTime, wantedAt, , changes, notBefore, hint] = op;
     const since = eventTime ?? wantedAt;
-    const made = this.#insert.run(route, key, since, generation, lane, generation, eventTime, ...hint);
+    const made = this.#insert.run(route, key, since, generation, lane, generation, notBefore, eventTime, changes, ...hint);
     if (Number(made.changes) === 0) return this.#wantAgain(op);
     this.#tally.add(route, "TASK", { operations: 1, bytes: hint[0] ?? 0 });
     return undefined;
   }
 
-  #wantAgain([, route, key, generation, lane, eventTime, wantedAt, inWork, hint]: WantOp): TaskCells {
-    const [oldSince, , oldLane, oldSeq, oldAttempts, oldNotBefore, oldEventTime, oldFirstFailedAt, oldSize] = this.#select.one(route, key);
+  #wantAgain([, route, key, generation, lane, eventTime, wantedAt, inWork, changes, notBefore, hint]: WantOp): TaskCells {
+    const [oldSince, , oldLane, oldSeq, oldAttempts, oldNotBefore, oldEventTime, oldFirstFailedAt, oldChanges, oldSize] = this.#select.one(
+      route,
+      key,
+    );
     const since = eventTime ?? wantedAt;
     const lifted = lane < oldLane;
     // A live event may be the cure, so it does not wait out the pause of the failure before it, nor inherit its attempts.
-    const woken = oldNotBefore > 0 && lane === LIVE;
+    const dueAt = oldNotBefore <= wantedAt ? 0 : Math.min(notBefore, oldNotBefore);
+    const woken = dueAt < oldNotBefore && lane === LIVE;
     const row: TaskCells = [
       generation,
       lifted ? lane : oldLane,
       lifted || woken ? generation : oldSeq,
       woken ? 0 : oldAttempts,
-      woken ? 0 : oldNotBefore,
+      woken ? dueAt : oldNotBefore,
       inWork === 1 ? eventTime : earlier(oldEventTime, eventTime),
       woken ? null : oldFirstFailedAt,
+      oldChanges | changes,
       ...hint,
     ];
     this.#update.run(inWork === 1 ? since : Math.min(oldSince, since), ...row, route, key);
@@ -83,8 +88,8 @@ export class TaskRows {
   #again(route: number, key: string, generation: number): TaskCells | undefined {
     const found = this.#select.get(route, key);
     if (found === undefined) return undefined;
-    const [since, wanted, lane, , , , eventTime, , ...hint] = found;
-    const row: TaskCells = [wanted, lane, generation, 0, 0, eventTime, null, ...hint];
+    const [since, wanted, lane, , , , eventTime, , ...said] = found;
+    const row: TaskCells = [wanted, lane, generation, 0, 0, eventTime, null, ...said];
     this.#update.run(since, ...row, route, key);
     return row;
   }

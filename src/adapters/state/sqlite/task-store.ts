@@ -1,14 +1,16 @@
 import type { Clock } from "../../../ports/clock.ts";
 import type { ClaimOptions, LeasedTask, Outcome, PendingSummary, TaskStore, Want } from "../../../ports/state.ts";
 import { laneNumber, type TaskCells, toAttemptCells, toHintCells, toReplicaCells } from "./cells.ts";
+import { toChangeBits } from "./change-bits.ts";
 import { DueBell } from "./due-bell.ts";
-import { closedError, type GroupCommit, type RowOf } from "./group-commit.ts";
+import { closedError, type GroupCommit, type Results } from "./group-commit.ts";
+import { toHoldingCells } from "./holding-cells.ts";
 import type { Reader } from "./reader.ts";
 import type { ReadyTasks } from "./ready-tasks.ts";
 import type { Routes } from "./routes.ts";
 import { toLedgerError } from "./sqlite-error.ts";
 import type { WaitingTask } from "./waiting-task.ts";
-import { RECORD, type RecordOp, WANT, type WantOp } from "./wire.ts";
+import { ENTRY, OBSERVE, type Op, RECORD, type RecordOp, WANT, type WantOp } from "./wire.ts";
 
 /** Generations are given out here and nowhere else; the commit that carries them stores the highest. */
 export interface Generations {
@@ -45,7 +47,7 @@ export class SqliteTaskStore implements TaskStore {
     this.#parts.commits.refuseIfFull();
     const now = this.#parts.clock.now();
     const ops = wants.map((want) => this.#wantOp(want, now));
-    await this.#parts.commits.submit(ops, (rowOf) => this.#wanted(ops, rowOf));
+    await this.#parts.commits.submit(ops, (results) => this.#wanted(ops, results));
   }
 
   async claim(options: ClaimOptions): Promise<readonly LeasedTask[]> {
@@ -97,23 +99,34 @@ export class SqliteTaskStore implements TaskStore {
     this.#bell.stop();
   }
 
-  #wantOp({ route, key, lane, eventTime, hint }: Want, now: number): WantOp {
+  #wantOp({ route, key, lane, eventTime, hint, changes, notBefore }: Want, now: number): WantOp {
     const id = this.#parts.routes.intern(route);
     // What no UTF-8 can say becomes U+FFFD on the disk, and so it must here.
     const stored = key.toWellFormed();
     const inWork = this.#parts.ready.isInWork(id, stored) ? 1 : 0;
-    return [WANT, id, stored, ++this.#parts.generations.last, laneNumber(lane), eventTime, now, inWork, toHintCells(hint)];
+    const generation = ++this.#parts.generations.last;
+    const dueAt = notBefore === undefined || notBefore <= now ? 0 : pauseEnd(notBefore);
+    return [WANT, id, stored, generation, laneNumber(lane), eventTime, now, inWork, toChangeBits(changes), dueAt, toHintCells(hint)];
   }
 
-  #wanted(ops: readonly WantOp[], rowOf: RowOf): void {
-    for (const [index, op] of ops.entries()) this.#parts.ready.wanted(op[1], op[2], rowOf(index) ?? newRow(op));
+  /** Takes in what became of the wishes among the operations. */
+  #wanted(ops: readonly Op[], results: Results): void {
+    let anyPostponed = false;
+    for (const [index, op] of ops.entries()) {
+      if (op[0] !== WANT) continue;
+      this.#parts.ready.wanted(op[1], op[2], results.rowOf(index) ?? newRow(op));
+      anyPostponed ||= op[9] > 0;
+    }
     this.#bell.ring();
+    if (anyPostponed) this.#setBell();
   }
 
   async #commit(recordings: readonly Recording[], now: number): Promise<void> {
-    const ops = recordings.map((recording) => this.#recordOp(recording, now));
+    // Every outcome at the index of its recording; what else the outcomes carry stands behind them, in the same transaction.
+    const ops: Op[] = recordings.map((recording) => this.#recordOp(recording, now));
+    for (const recording of recordings) this.#addConsequences(ops, recording, now);
     try {
-      await this.#parts.commits.submit(ops, (rowOf) => this.#recorded(recordings, rowOf));
+      await this.#parts.commits.submit(ops, (results) => this.#recorded(recordings, ops, results));
     } catch (error) {
       for (const { task } of recordings) this.#parts.ready.failRecord(task);
       this.#setBell();
@@ -129,22 +142,34 @@ export class SqliteTaskStore implements TaskStore {
       key,
       task.wanted,
       ++this.#parts.generations.last,
-      retryAt === undefined ? null : [notBefore(retryAt), task.attempts + 1, failedAt],
+      retryAt === undefined ? null : [pauseEnd(retryAt), task.attempts + 1, failedAt],
+      entry.versionId,
       toAttemptCells(entry),
-      entry.replica === null ? null : toReplicaCells(entry.replica),
+      toReplicaCells(entry),
     ];
   }
 
-  #recorded(recordings: readonly Recording[], rowOf: RowOf): void {
+  #addConsequences(ops: Op[], { outcome, task: { route, key } }: Recording, now: number): void {
+    const { versions, holdings, closes, wants } = outcome;
+    for (const entry of versions ?? []) {
+      ops.push([ENTRY, route, key, entry.versionId, toAttemptCells(entry), toReplicaCells(entry)]);
+    }
+    for (const holding of holdings ?? []) ops.push([OBSERVE, [toHoldingCells(holding)], []]);
+    if (closes !== undefined) ops.push([OBSERVE, [], [closes]]);
+    for (const want of wants ?? []) ops.push(this.#wantOp(want, now));
+  }
+
+  #recorded(recordings: readonly Recording[], ops: readonly Op[], results: Results): void {
     let anyAgain = false;
     for (const [index, { outcome, task }] of recordings.entries()) {
-      const row = rowOf(index);
+      const row = results.rowOf(index);
       if (row !== undefined) this.#parts.ready.again(task, row);
       else if (outcome.retryAt === undefined) this.#parts.ready.finish(task);
-      else this.#parts.ready.postpone(task, notBefore(outcome.retryAt));
+      else this.#parts.ready.postpone(task, pauseEnd(outcome.retryAt));
       anyAgain ||= row !== undefined;
     }
-    if (anyAgain) this.#bell.ring();
+    if (ops.length > recordings.length) this.#wanted(ops, results);
+    else if (anyAgain) this.#bell.ring();
     this.#setBell();
   }
 
@@ -166,10 +191,10 @@ export class SqliteTaskStore implements TaskStore {
 }
 
 /** 0 is what tells rows that are due at once. */
-function notBefore(retryAt: number): number {
-  return Math.max(1, Math.ceil(retryAt));
+function pauseEnd(at: number): number {
+  return Math.max(1, Math.ceil(at));
 }
 
-function newRow([, , , generation, lane, eventTime, , , hint]: WantOp): TaskCells {
-  return [generation, lane, generation, 0, 0, eventTime, null, ...hint];
+function newRow([, , , generation, lane, eventTime, , , changes, notBefore, hint]: WantOp): TaskCells {
+  return [generation, lane, generation, 0, notBefore, eventTime, null, changes, ...hint];
 }

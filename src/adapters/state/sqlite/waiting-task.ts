@@ -1,5 +1,7 @@
 import type { Hint } from "../../../domain/object.ts";
+import type { Changes } from "../../../ports/state.ts";
 import { fromHintCells, type LaneNumber, type TaskCells } from "./cells.ts";
+import { fromChangeBits } from "./change-bits.ts";
 
 /** A task as it is kept in memory: either ready to be claimed or in the hands of a worker. */
 export class WaitingTask {
@@ -11,13 +13,14 @@ export class WaitingTask {
   attempts: number;
   eventTime: number | null;
   firstFailedAt: number | null;
+  changes: Changes;
   hint: Hint | undefined;
   lease: Lease | undefined;
   /** The row as a wish left it while the task was being worked on. */
   latest: TaskCells | undefined;
 
   constructor(route: number, key: string, cells: TaskCells) {
-    const [wanted, lane, seq, attempts, , eventTime, firstFailedAt, ...hint] = cells;
+    const [wanted, lane, seq, attempts, , eventTime, firstFailedAt, changes, ...hint] = cells;
     this.route = route;
     this.key = key;
     this.lane = lane;
@@ -26,6 +29,7 @@ export class WaitingTask {
     this.attempts = attempts;
     this.eventTime = eventTime;
     this.firstFailedAt = firstFailedAt;
+    this.changes = fromChangeBits(changes);
     this.hint = fromHintCells(hint);
   }
 
@@ -35,11 +39,12 @@ export class WaitingTask {
   }
 
   /** Takes over what a later wish changed, where its place in the queue stayed. */
-  update([wanted, , , attempts, , eventTime, firstFailedAt, ...hint]: TaskCells): void {
+  update([wanted, , , attempts, , eventTime, firstFailedAt, changes, ...hint]: TaskCells): void {
     this.wanted = wanted;
     this.attempts = attempts;
     this.eventTime = eventTime;
     this.firstFailedAt = firstFailedAt;
+    this.changes = fromChangeBits(changes);
     this.hint = fromHintCells(hint);
   }
 }

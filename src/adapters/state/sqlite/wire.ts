@@ -1,4 +1,5 @@
 import type { AttemptCells, Cell, HintCells, LaneNumber, ReplicaCells, TaskCells } from "./cells.ts";
+import type { HoldingCells, IntentCells } from "./holding-cells.ts";
 import type { NoteName } from "./notes.ts";
 import type { LedgerErrorCells } from "./sqlite-error.ts";
 
@@ -10,6 +11,10 @@ export const WANT = 0;
 export const RECORD = 1;
 export const ADOPT = 2;
 export const NOTE = 3;
+export const ENTRY = 4;
+export const OBSERVE = 5;
+export const ANNOUNCE = 6;
+export const FORGET = 7;
 
 export type WantOp = readonly [
   op: typeof WANT,
@@ -21,6 +26,9 @@ export type WantOp = readonly [
   wantedAt: number,
   /** 1 while the key is being worked on: what is wanted from now on is another change. */
   inWork: 0 | 1,
+  changes: number,
+  /** 0: at once. */
+  notBefore: number,
   hint: HintCells,
 ];
 
@@ -34,22 +42,40 @@ export type RecordOp = readonly [
   generation: number,
   /** Null: the task is done with. */
   postponed: PostponedCells | null,
+  versionId: string,
   attempt: AttemptCells,
   replica: ReplicaCells | null,
 ];
 export type PostponedCells = readonly [notBefore: number, attempts: number, firstFailedAt: number | null];
 
-export type AdoptOp = readonly [op: typeof ADOPT, route: number, key: string, attempt: AttemptCells, replica: ReplicaCells | null];
+type EntryOpCells = readonly [route: number, key: string, versionId: string, attempt: AttemptCells, replica: ReplicaCells | null];
+/** Writes a row unless its key has a task. */
+export type AdoptOp = readonly [op: typeof ADOPT, ...EntryOpCells];
+/** Writes a row beside the one of an outcome. */
+export type EntryOp = readonly [op: typeof ENTRY, ...EntryOpCells];
+
+/** Stores holdings and closes intents, all or nothing; refused where a holding is not of the revision it was made from. */
+export type ObserveOp = readonly [op: typeof OBSERVE, holdings: readonly HoldingCells[], closes: readonly string[]];
+/** Refused where another intent is open on the key, or its holding is of another revision. */
+export type AnnounceOp = readonly [op: typeof ANNOUNCE, intent: IntentCells, revision: number, now: number];
+/** Refused where the holding is of another revision. */
+export type ForgetOp = readonly [op: typeof FORGET, bucket: string, key: string, revision: number];
 export type NoteOp = readonly [op: typeof NOTE, name: NoteName, parameters: readonly Cell[]];
-export type Op = WantOp | RecordOp | AdoptOp | NoteOp;
+export type Op = WantOp | RecordOp | AdoptOp | NoteOp | EntryOp | ObserveOp | AnnounceOp | ForgetOp;
 
 export type RouteCells = readonly [id: number, rule: string, source: string, destination: string];
 
 /** Committed as one transaction, in this order. */
 export type Batch = readonly [generation: number, routes: readonly RouteCells[], ops: readonly Op[]];
 
-/** The task rows as they are now, for the operations (by index) that found or left one; or why nothing was committed. */
-export type Reply = { readonly rows: readonly (readonly [index: number, row: TaskCells])[] } | { readonly error: LedgerErrorCells };
+export interface Committed {
+  /** The task rows as they are now, for the operations (by index) that found or left one. */
+  readonly rows: readonly (readonly [index: number, row: TaskCells])[];
+  /** The operations that were refused by what they found, and so changed nothing. */
+  readonly refused: readonly number[];
+}
+/** What was committed, or why nothing was. */
+export type Reply = Committed | { readonly error: LedgerErrorCells };
 
 export type ToWriter = { readonly batch: string } | { readonly close: true };
 export type FromWriter = { readonly reply: string } | { readonly ready: true } | { readonly refused: LedgerErrorCells };

@@ -1,6 +1,7 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { TaskCells } from "./cells.ts";
 import { openForWriting } from "./database.ts";
+import { HoldingRows } from "./holding-rows.ts";
 import { LedgerRows } from "./ledger-rows.ts";
 import { NOTE_NAMES, NOTES, type NoteName } from "./notes.ts";
 import { toErrorCells, toLedgerError } from "./sqlite-error.ts";
@@ -9,9 +10,15 @@ import { TaskRows } from "./task-rows.ts";
 import {
   ADOPT,
   type AdoptOp,
+  ANNOUNCE,
   type Batch,
+  type Committed,
+  ENTRY,
+  type EntryOp,
+  FORGET,
   NOTE,
   type NoteOp,
+  OBSERVE,
   type Op,
   RECORD,
   type RecordOp,
@@ -26,6 +33,7 @@ export class Writer {
   readonly #tally: Tally;
   readonly #tasks: TaskRows;
   readonly #ledger: LedgerRows;
+  readonly #holdings: HoldingRows;
   readonly #begin: StatementSync;
   readonly #commit: StatementSync;
   readonly #saveGeneration: StatementSync;
@@ -37,6 +45,7 @@ export class Writer {
     this.#tally = new Tally(this.#db);
     this.#tasks = new TaskRows(this.#db, this.#tally);
     this.#ledger = new LedgerRows(this.#db, this.#tally);
+    this.#holdings = new HoldingRows(this.#db);
     this.#begin = this.#db.prepare("BEGIN IMMEDIATE");
     this.#commit = this.#db.prepare("COMMIT");
     this.#saveGeneration = this.#db.prepare("UPDATE generation SET last = ?");
@@ -49,10 +58,10 @@ export class Writer {
       this.#begin.run();
       this.#saveGeneration.run(generation);
       for (const route of routes) this.#saveRouteOf(route);
-      const rows = this.#applyAll(ops);
+      const committed = this.#applyAll(ops);
       this.#tally.flush();
       this.#commit.run();
-      return { rows };
+      return committed;
     } catch (error) {
       this.#rollBack();
       return { error: toErrorCells(toLedgerError(error, "commit")) };
@@ -68,16 +77,19 @@ export class Writer {
     }
   }
 
-  #applyAll(ops: readonly Op[]): readonly (readonly [number, TaskCells])[] {
+  #applyAll(ops: readonly Op[]): Committed {
     const rows: (readonly [number, TaskCells])[] = [];
+    const refused: number[] = [];
     for (const [index, op] of ops.entries()) {
-      const row = this.#applyOne(op);
-      if (row !== undefined) rows.push([index, row]);
+      const result = this.#applyOne(op);
+      if (result === false) refused.push(index);
+      else if (typeof result === "object") rows.push([index, result]);
     }
-    return rows;
+    return { rows, refused };
   }
 
-  #applyOne(op: Op): TaskCells | undefined {
+  /** The task row that was found or left, or whether what compares before it writes did write. */
+  #applyOne(op: Op): TaskCells | boolean | undefined {
     switch (op[0]) {
       case WANT:
         return this.#tasks.want(op);
@@ -87,19 +99,31 @@ export class Writer {
         return this.#adopt(op);
       case NOTE:
         return this.#note(op);
+      case ENTRY:
+        return this.#entry(op);
+      case OBSERVE:
+        return this.#holdings.observe(op);
+      case ANNOUNCE:
+        return this.#holdings.announce(op);
+      case FORGET:
+        return this.#holdings.forget(op);
       default:
         return op satisfies never;
     }
   }
 
   #record(op: RecordOp): TaskCells | undefined {
-    const [, route, key, , , , attempt, replica] = op;
-    this.#ledger.write({ route, key, attempt, replica });
+    const [, route, key, , , , versionId, attempt, replica] = op;
+    this.#ledger.write({ route, key, versionId, attempt, replica });
     return this.#tasks.record(op);
   }
 
-  #adopt([, route, key, attempt, replica]: AdoptOp): undefined {
-    if (!this.#tasks.has(route, key)) this.#ledger.write({ route, key, attempt, replica });
+  #adopt([, route, key, versionId, attempt, replica]: AdoptOp): undefined {
+    if (!this.#tasks.has(route, key)) this.#ledger.write({ route, key, versionId, attempt, replica });
+  }
+
+  #entry([, route, key, versionId, attempt, replica]: EntryOp): undefined {
+    this.#ledger.write({ route, key, versionId, attempt, replica });
   }
 
   #note([, name, parameters]: NoteOp): undefined {

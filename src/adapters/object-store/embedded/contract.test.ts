@@ -1,0 +1,93 @@
+import type { Bucket } from "../../../domain/bucket.ts";
+import { ReplicationError } from "../../../domain/error.ts";
+import { Body } from "../../../embedded-s3/body.ts";
+import { EmbeddedS3Model } from "../../../embedded-s3/model.ts";
+import { describeObjectStore } from "../../../testing/object-store-contract.ts";
+import { describeTransfer, type PartsToPut } from "../../../testing/transfer-contract.ts";
+import { type EmbeddedBucketOptions, type ModelCall, OPERATIONS, type StepLabel, type StepPlace } from "./model-calls.ts";
+import { EmbeddedObjectStore } from "./object-store.ts";
+import { EmbeddedTransfer } from "./transfer.ts";
+
+const KIB = 1024;
+const LARGE_BYTES = 8 * KIB;
+const PART_BYTES = KIB;
+
+function bucketIn(store: string, name: string): Bucket {
+  return { id: `s3://${store}.example/${name}`, name: `${store}:${name}`, store, bucket: name };
+}
+
+describeObjectStore({
+  name: "the embedded model",
+  exempt: {},
+  open: async () => {
+    const model = new EmbeddedS3Model();
+    model.createBucket("bucket");
+    const storeOf = (name: string, options: Partial<EmbeddedBucketOptions> = {}) =>
+      new EmbeddedObjectStore({ bucket: bucketIn("own", name), model, ...options });
+    const store = storeOf("bucket");
+    return {
+      store,
+      missing: storeOf("missing"),
+      stranger: storeOf("bucket", { step: refuse }),
+      enableVersioning: async () => model.setVersioning("bucket", "Enabled"),
+      putSpoilt: (key) =>
+        store.calls.run("put", { key }, (_, bucket) =>
+          model.putObject(bucket, key, { body: Body.of("x"), contentMd5: Buffer.alloc(16).toString("base64") }),
+        ),
+      close: async () => {},
+    };
+  },
+});
+
+async function refuse(label: StepLabel): Promise<void> {
+  if (label.endsWith(":before")) throw new ReplicationError("AccessDenied", `${label} is not allowed`);
+}
+
+describeTransfer({
+  name: "two embedded models",
+  exempt: {},
+  open: async () => {
+    const requests: Record<string, string[]> = { one: [], two: [] };
+    const models: Record<string, EmbeddedS3Model> = { one: newModel(), two: newModel() };
+    const count = async (label: StepLabel, { bucket }: StepPlace) => {
+      const [call = "", moment] = label.split(":");
+      if (moment === "before") requests[bucket.store]?.push(OPERATIONS[call as ModelCall]);
+    };
+    const modelOf = ({ store }: Bucket) => models[store]!;
+    const bucket = (store: string, name: string) => {
+      models[store]?.createBucket(name);
+      return bucketIn(store, name);
+    };
+    const storeOf = (of: Bucket) => new EmbeddedObjectStore({ bucket: of, model: modelOf(of), step: count });
+    return {
+      transfer: new EmbeddedTransfer({ storeOf }),
+      source: bucket("one", "source"),
+      near: bucket("one", "near"),
+      far: bucket("two", "far"),
+      farther: bucket("two", "farther"),
+      missing: bucketIn("two", "missing"),
+      storeOf,
+      largeBytes: LARGE_BYTES,
+      partBytes: PART_BYTES,
+      putParts: async (at, key, upload) => putParts(modelOf(at), { bucket: at.bucket, key }, upload),
+      takeRequests: ({ store }) => requests[store]!.splice(0).sort(),
+      enableVersioning: async (at) => modelOf(at).setVersioning(at.bucket, "Enabled"),
+      openUploads: async (at) => modelOf(at).listUploads(at.bucket).uploads.length,
+      close: async () => {},
+    };
+  },
+});
+
+function newModel(): EmbeddedS3Model {
+  return new EmbeddedS3Model({ limits: { minPartBytes: PART_BYTES } });
+}
+
+function putParts(
+  model: EmbeddedS3Model,
+  { bucket, key }: { readonly bucket: string; readonly key: string },
+  { parts, attributes }: PartsToPut,
+): string {
+  const { uploadId } = model.createUpload(bucket, key, { attributes });
+  const listed = parts.map(({ number, body }) => model.uploadPart(bucket, key, { uploadId, partNumber: number, body: Body.of(body) }));
+  return model.completeUpload(bucket, key, { uploadId, parts: listed }).etag;
+}

@@ -1,0 +1,46 @@
+import type { ListedObject, ObjectState } from "../../../domain/object.ts";
+import { encryptionHeaders } from "../../../embedded-s3/guard-headers.ts";
+import type { VersionPage as ModelVersionPage } from "../../../embedded-s3/listing.ts";
+import type { ObjectRead } from "../../../embedded-s3/object-read.ts";
+import { NULL_VERSION_ID, type ObjectVersion } from "../../../embedded-s3/object-version.ts";
+import type { ListedVersion, VersionPage } from "../../../ports/object-store.ts";
+import { etagMayBeMd5 } from "../s3/headers.ts";
+
+/** What a HEAD or the head of a GET tells: the null version has no id of its own, and tags are only counted. */
+export function toObjectState(read: ObjectRead, wanted: { readonly checksums?: boolean | undefined } = {}): ObjectState {
+  const { version, span } = read;
+  return {
+    key: version.key,
+    etag: version.etag,
+    sizeBytes: span.end - span.start,
+    lastModified: version.lastModified,
+    versionId: read.versionId === NULL_VERSION_ID ? undefined : read.versionId,
+    storageClass: version.storageClass,
+    attributes: { systemHeaders: version.systemHeaders, metadata: version.metadata },
+    tagCount: Object.keys(version.tags).length,
+    etagMayBeMd5: etagMayBeMd5(version.etag, encryptionHeaders(version.encryption)),
+    partsCount: read.partsCount,
+    checksums: wanted.checksums === true ? fullChecksums(read) : undefined,
+  };
+}
+
+function fullChecksums(read: ObjectRead): Record<string, string> | undefined {
+  const checksum = read.checksum();
+  return checksum === undefined || checksum.type === "COMPOSITE" ? undefined : { [checksum.algorithm]: checksum.value };
+}
+
+export function toListedObject({ key, etag, body, lastModified, storageClass }: ObjectVersion): ListedObject {
+  return { key, etag, sizeBytes: body.sizeBytes, lastModified, storageClass };
+}
+
+export function toVersionPage(page: ModelVersionPage, isHidden: (key: string) => boolean): VersionPage {
+  const versions = page.versions.filter(({ version }) => !isHidden(version.key)).map(toListedVersion);
+  if (page.nextKeyMarker === undefined) return { versions };
+  return { versions, next: { keyMarker: page.nextKeyMarker, versionIdMarker: page.nextVersionIdMarker } };
+}
+
+function toListedVersion({ version, isLatest }: ModelVersionPage["versions"][number]): ListedVersion {
+  const { key, versionId, lastModified } = version;
+  if (version.kind === "object") return { ...toListedObject(version), versionId, isLatest, isDeleteMarker: false };
+  return { key, etag: "", sizeBytes: 0, lastModified, versionId, isLatest, isDeleteMarker: true };
+}

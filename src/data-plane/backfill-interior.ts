@@ -1,0 +1,103 @@
+import { writtenAt } from "../domain/history.ts";
+import type { Content, HeldObject, Holding } from "../domain/holding.ts";
+import type { ListedObject } from "../domain/object.ts";
+import type { Rule } from "../domain/rule.ts";
+import type { Route, Want } from "../ports/state.ts";
+import { type DiffRow, toRoute } from "./diff.ts";
+import type { RuleIndex } from "./rule-index.ts";
+
+export interface InteriorRowsOptions {
+  readonly rule: Rule;
+  readonly rules: RuleIndex;
+  /** Whether the rule was compared as a whole before: then what is missing was there, and a delete of it may be on its way. */
+  readonly wasCompared: boolean;
+  readonly now: () => number;
+}
+
+/** What a comparison found of one key at interior buckets. */
+export interface InteriorFindings {
+  readonly wants: readonly Want[];
+  /** Of buckets found with the same bytes: what each is known to hold from now on. All or none. */
+  readonly holdings: readonly Holding[];
+}
+
+/** What a bucket lost without a word is put back only after so long: the event of a delete may come yet. */
+const GRACE_MS = 15_000;
+
+interface Member {
+  readonly bucket: string;
+  /** The rows' key of the bucket as a destination. */
+  readonly destination: string;
+  readonly listed: ListedObject | undefined;
+}
+
+/** Turns what listings say of one key at interior buckets into tasks, one for each direction in which something may have to go. */
+export function interiorFindings(
+  rows: readonly DiffRow[],
+  destinations: Rule["destinations"],
+  options: InteriorRowsOptions,
+): InteriorFindings {
+  const { rule } = options;
+  const first = rows[0];
+  if (first === undefined) return { wants: [], holdings: [] };
+  const source: Member = { bucket: rule.source.id, destination: rule.source.id, listed: first.source };
+  const members = rows.map((row): Member => {
+    const destination = destinations[row.index] as Rule["destinations"][number];
+    return { bucket: destination.bucket.id, destination: destination.canonicalId, listed: row.replica };
+  });
+  const isNews = (row: DiffRow) => row.finding === "EQUAL" && row.entry?.replica == null;
+  const equal = members.filter((_, i) => isNews(rows[i] as DiffRow));
+  const holdings = equal.length === 0 ? [] : adoptedHoldings(first.key, [source, ...equal]);
+  const wants = rule.mesh === undefined ? oneWay(rows, { source, members }, options) : allWays(first.key, [source, ...members], options);
+  return { wants, holdings };
+}
+
+function oneWay(
+  rows: readonly DiffRow[],
+  { source, members }: { readonly source: Member; readonly members: readonly Member[] },
+  options: InteriorRowsOptions,
+): readonly Want[] {
+  return members.flatMap((member, i) => {
+    const row = rows[i] as DiffRow;
+    if (row.finding === "EQUAL") return [];
+    const mayBeDelete = source.listed === undefined && member.listed !== undefined && options.rule.deletes !== "none";
+    return source.listed !== undefined || mayBeDelete ? wantOf(row.key, [source, member], options) : [];
+  });
+}
+
+function allWays(key: string, members: readonly Member[], options: InteriorRowsOptions): readonly Want[] {
+  return members.flatMap((from) => members.flatMap((to) => (from === to || isAlike(from, to) ? [] : wantOf(key, [from, to], options))));
+}
+
+function isAlike(a: Member, b: Member): boolean {
+  if (a.listed === undefined || b.listed === undefined) return a.listed === b.listed;
+  return a.listed.etag === b.listed.etag && a.listed.sizeBytes === b.listed.sizeBytes;
+}
+
+function wantOf(
+  key: string,
+  [from, to]: readonly [Member, Member],
+  { rule, rules, wasCompared, now }: InteriorRowsOptions,
+): readonly Want[] {
+  const leg = rules.aimOf({ rule: rule.id, source: from.bucket, destination: to.destination });
+  if (leg === undefined || !leg.rule.enabled) return [];
+  const route: Route = toRoute(leg.rule, leg.destination);
+  const notBefore = wasCompared && to.listed === undefined ? now() + GRACE_MS : undefined;
+  return [{ route, key, lane: "backfill", eventTime: null, changes: { written: true }, notBefore }];
+}
+
+/** Found equal without a row: whoever wrote it first, from here on it is one content that all of them hold. */
+function adoptedHoldings(key: string, members: readonly Member[]): readonly Holding[] {
+  const [first] = members;
+  if (first?.listed === undefined) return [];
+  const history = members.reduce((all, { bucket, listed }) => writtenAt(bucket, listed?.lastModified ?? 0, all), {});
+  const originTime = Math.floor(first.listed.lastModified / 1000) * 1000;
+  const content: Content = { origin: first.bucket, originTime, originEtag: first.listed.etag, history };
+  return members.map(({ bucket, listed }) => ({ bucket, key, object: toHeldObject(listed), content, isReplica: false, revision: 0 }));
+}
+
+function toHeldObject(listed: ListedObject | undefined): HeldObject | null {
+  if (listed === undefined) return null;
+  const { etag, sizeBytes, lastModified } = listed;
+  return { etag, sizeBytes, lastModified, versionId: null, tagsHash: null, attributesHash: null };
+}

@@ -1,0 +1,62 @@
+import type { Bucket } from "../domain/bucket.ts";
+import type { GateLimits } from "../domain/delete-gate.ts";
+import type { Rule } from "../domain/rule.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { ObjectStore } from "../ports/object-store.ts";
+import type { State } from "../ports/state.ts";
+import type { Transfer } from "../ports/transfer.ts";
+import { changeLeaf } from "./change-leaf.ts";
+import { converge } from "./converge.ts";
+import { DeleteGates } from "./delete-gates.ts";
+import { KeyReader } from "./key-reader.ts";
+import type { OwnWrites } from "./own-writes.ts";
+import type { RuleIndex } from "./rule-index.ts";
+import type { Assignment, Settlement } from "./settlement.ts";
+
+export interface CarefulWaysOptions {
+  readonly transfer: Transfer;
+  readonly storeOf: (bucket: Bucket) => ObjectStore;
+  readonly state: State;
+  readonly rules: RuleIndex;
+  readonly clock: Clock;
+  readonly ownWrites: OwnWrites;
+  readonly deleteGate: GateLimits;
+  /** A new id, unique over all processes and times. */
+  readonly newId: () => string;
+}
+
+/** The ways that look before they write: into interior buckets, and for changes that are no plain copies. */
+export class CarefulWays {
+  readonly gates: DeleteGates;
+  readonly #options: CarefulWaysOptions;
+  readonly #reader: KeyReader;
+  readonly #compared = new Set<string>();
+
+  constructor(options: CarefulWaysOptions) {
+    const { storeOf, state, clock, ownWrites } = options;
+    this.#options = options;
+    this.gates = new DeleteGates(state.safeguards, options.deleteGate, clock);
+    this.#reader = new KeyReader({ storeOf, holdings: state.holdings, clock, ownWrites });
+  }
+
+  /** Brings the task's object to its aim. Never throws for the state of the world. */
+  settle(assignment: Assignment): Promise<Settlement> {
+    const { transfer, storeOf, state, rules, clock, ownWrites, newId } = this.#options;
+    const reader = this.#reader;
+    const { gates } = this;
+    if (!rules.isInterior(assignment.aim.destination.bucket.id)) {
+      return changeLeaf({ transfer, storeOf, ledger: state.ledger, rules, reader, gates, now: () => clock.now() }, assignment);
+    }
+    const { holdings, safeguards } = state;
+    const isCompared = (rule: Rule) => this.#isCompared(rule);
+    return converge({ transfer, storeOf, holdings, safeguards, rules, clock, ownWrites, reader, gates, newId, isCompared }, assignment);
+  }
+
+  async #isCompared(rule: Rule): Promise<boolean> {
+    if (this.#compared.has(rule.id)) return true;
+    const progress = await this.#options.state.journal.syncProgress(rule.id);
+    if (progress === undefined || progress.finishedAt === null) return false;
+    this.#compared.add(rule.id);
+    return true;
+  }
+}

@@ -1,0 +1,182 @@
+import type { Bucket } from "../domain/bucket.ts";
+import { ReplicationError } from "../domain/error.ts";
+import type { Content } from "../domain/holding.ts";
+import type { ObjectState } from "../domain/object.ts";
+import { destinationKey } from "../domain/rule.ts";
+import { stampOf } from "../domain/stamp.ts";
+import type { LedgerEntry } from "../domain/status.ts";
+import type { ObjectStore } from "../ports/object-store.ts";
+import type { LeasedTask, Ledger, Route } from "../ports/state.ts";
+import type { Transfer } from "../ports/transfer.ts";
+import type { DeleteGates } from "./delete-gates.ts";
+import { deleteObject } from "./delete-object.ts";
+import { toRoute } from "./diff.ts";
+import { filterVerdict } from "./filter-verdict.ts";
+import type { KeyReader } from "./key-reader.ts";
+import { type Aim, replicate, toReplica } from "./replicate.ts";
+import type { RuleIndex } from "./rule-index.ts";
+import { type Assignment, failed, type Settlement, settled } from "./settlement.ts";
+import { type DeleteEvidence, placeOf } from "./sides.ts";
+import { transitBars } from "./transit.ts";
+
+export interface ChangeLeafParts {
+  readonly transfer: Transfer;
+  readonly storeOf: (bucket: Bucket) => ObjectStore;
+  readonly ledger: Ledger;
+  readonly rules: RuleIndex;
+  readonly reader: KeyReader;
+  readonly gates: DeleteGates;
+  readonly now: () => number;
+}
+
+/** What is at the source, where it matters how it came there or why it is gone. */
+type Source =
+  | { readonly kind: "object"; readonly state: ObjectState; readonly content: Content | undefined }
+  | { readonly kind: "deleted"; readonly isMarker: boolean; readonly origin: string }
+  | { readonly kind: "absent" };
+
+/** How often a source that changes under our hands is read again. */
+const ROUNDS = 4;
+
+/**
+ * Brings one change to a leaf that the quick way cannot: a delete, which needs evidence (invariant 4); a change of tags alone, which moves no
+ * bytes; whatever comes from an interior bucket, which may be a replica that goes no further (invariant 6).
+ */
+export async function changeLeaf(parts: ChangeLeafParts, assignment: Assignment): Promise<Settlement> {
+  try {
+    return await new LeafChange(parts, assignment).run();
+  } catch (error) {
+    return failed(error);
+  }
+}
+
+class LeafChange {
+  readonly #parts: ChangeLeafParts;
+  readonly #task: LeasedTask;
+  readonly #aim: Aim;
+  readonly #signal: AbortSignal | undefined;
+  readonly #key: string;
+  readonly #route: Route;
+
+  constructor(parts: ChangeLeafParts, { task, aim, signal }: Assignment) {
+    this.#parts = parts;
+    this.#task = task;
+    this.#aim = aim;
+    this.#signal = signal;
+    this.#key = destinationKey(aim.destination, task.key);
+    this.#route = toRoute(aim.rule, aim.destination);
+  }
+
+  async run(): Promise<Settlement> {
+    const source = await this.#source();
+    if (source.kind === "settled" || source.kind === "failed") return source;
+    if (source.kind === "absent") return settled("SKIPPED", "SourceGone");
+    const row = await this.#parts.ledger.get(this.#route, this.#task.key);
+    if (source.kind === "deleted") return this.#delete(source, row);
+    const { rule } = this.#aim;
+    const origin = source.content?.origin ?? rule.source.id;
+    if (!(await filterVerdict(rule, source.state, { store: this.#store(rule.source), signal: this.#signal })))
+      return settled("SKIPPED", "FilteredOut", { origin });
+    if (this.#isThere(source.state, row)) return settled("COMPLETED", null, { origin });
+    return (await this.#retag(source.state, row, origin)) ?? this.#copy(source, origin);
+  }
+
+  async #source(): Promise<Source | Settlement> {
+    const { rule } = this.#aim;
+    const { changes, eventTime } = this.#task;
+    const announced = changes?.deleted === true && (changes.expired !== true || rule.expirations);
+    const evidence = { announced, at: eventTime ?? this.#parts.now() };
+    if (this.#parts.rules.isInterior(rule.source.id)) return this.#interiorSource(evidence);
+    const observation = await this.#store(rule.source).observe(this.#task.key, { signal: this.#signal });
+    if (observation.kind === "object") return { kind: "object", state: observation.state, content: undefined };
+    // A marker is read at the source itself; an absence alone says nothing (invariant 4).
+    if (observation.kind === "marker" || announced) {
+      return { kind: "deleted", isMarker: observation.kind === "marker", origin: rule.source.id };
+    }
+    return { kind: "absent" };
+  }
+
+  async #interiorSource(evidence: DeleteEvidence): Promise<Source | Settlement> {
+    const { rule } = this.#aim;
+    for (let round = 0; round < ROUNDS; round++) {
+      const reading = await this.#parts.reader.read(rule.source, this.#task.key, { evidence, withTags: false, signal: this.#signal });
+      if (reading === undefined) continue;
+      const barred = transitBars(rule, reading.holding);
+      if (barred !== undefined) return barred;
+      const { side, state, isMarker } = reading;
+      if (side.kind === "object" && state !== undefined) return { kind: "object", state, content: side.content };
+      return side.kind === "deleted" ? { kind: "deleted", isMarker, origin: side.content.origin } : { kind: "absent" };
+    }
+    throw new ReplicationError("PreconditionFailed", `${this.#task.key} changed each time it was read`);
+  }
+
+  /** A delete was announced and the object is what was replicated: an old version went, and the live replica stays as it is. */
+  #isThere(state: ObjectState, row: LedgerEntry | undefined): boolean {
+    const { changes } = this.#task;
+    const replica = row?.replica ?? null;
+    if (changes?.deleted !== true || changes.attributes === true || replica === null || replica.etag !== state.etag) return false;
+    return replica.lastModified === state.lastModified && row?.operation !== "delete";
+  }
+
+  async #delete({ isMarker, origin }: Source & { kind: "deleted" }, row: LedgerEntry | undefined): Promise<Settlement> {
+    const { rule, destination } = this.#aim;
+    const about = { operation: "delete", origin } as const;
+    if (rule.deletes === "none") return settled("SKIPPED", "DeletesNotReplicated", about);
+    if (rule.deletes === "markers" && !isMarker) return settled("SKIPPED", "NoDeleteMarker", about);
+    const replica = row?.replica ?? null;
+    if (replica === null) return row?.operation === "delete" ? settled("COMPLETED", null, about) : settled("SKIPPED", "NotOurs", about);
+    if (this.#task.changes?.approved !== true && !(await this.#parts.gates.passes(this.#route)))
+      return settled("HELD", "DeleteGate", about);
+    const end = await deleteObject({
+      store: this.#store(destination.bucket),
+      key: this.#key,
+      etag: replica.destinationEtag,
+      versionId: replica.destinationVersionId,
+      rule,
+      hasOtherWriters: false,
+      signal: this.#signal,
+    });
+    return end.kind === "moved-on" ? settled("SKIPPED", "NotOurs", about) : settled("COMPLETED", null, about);
+  }
+
+  /** Tags changed alone: they are written to the replica where it is the one we made; undefined where the object has to be copied. */
+  async #retag(state: ObjectState, row: LedgerEntry | undefined, origin: string): Promise<Settlement | undefined> {
+    const { rule, destination } = this.#aim;
+    const { changes } = this.#task;
+    const replica = row?.replica ?? null;
+    if (changes?.attributes !== true || changes.written === true || replica === null || replica.etag !== state.etag) return undefined;
+    if (replica.lastModified !== 0 && replica.lastModified !== state.lastModified) return undefined;
+    const about = { operation: "attributes", origin } as const;
+    if (!rule.preserve.tags) return settled("SKIPPED", "TagsNotPreserved", about);
+    const there = await this.#store(destination.bucket).observe(this.#key, { signal: this.#signal });
+    if (there.kind !== "object" || there.state.etag !== replica.destinationEtag) return undefined;
+    const tags = await this.#store(rule.source).tags(this.#task.key, { signal: this.#signal });
+    await this.#store(destination.bucket).putTags(this.#key, tags, { signal: this.#signal });
+    return settled("COMPLETED", null, { ...about, notes: row?.notes ?? [] });
+  }
+
+  async #copy({ state, content }: Source & { kind: "object" }, origin: string): Promise<Settlement> {
+    const { etag, sizeBytes, lastModified, storageClass = "STANDARD" } = state;
+    const hint = { etag, sizeBytes, lastModified, storageClass };
+    const stamp = this.#stamp(state, content);
+    const [outcome] = await replicate(this.#parts.transfer, { key: this.#task.key, aims: [this.#aim], hint, stamp, signal: this.#signal });
+    if (outcome === undefined || outcome.kind === "failed") return failed(outcome?.error ?? new Error("no outcome"));
+    if (outcome.kind === "skipped") return settled("SKIPPED", outcome.reason, { origin });
+    const { notes } = outcome;
+    return settled("COMPLETED", null, { notes, replica: toReplica(outcome), origin });
+  }
+
+  /** What came to an interior bucket with our stamp goes on without it. */
+  #stamp({ etag, lastModified }: ObjectState, content: Content | undefined): string | null | undefined {
+    const { rule, destination } = this.#aim;
+    const origin = { origin: rule.source.id, originTime: lastModified, originEtag: etag, history: {} };
+    if (rule.stamp === "always") {
+      return stampOf(content ?? origin, { place: placeOf(destination.bucket.id, this.#key), sourceEtag: etag });
+    }
+    return content === undefined ? undefined : null;
+  }
+
+  #store(bucket: Bucket): ObjectStore {
+    return this.#parts.storeOf(bucket);
+  }
+}

@@ -1,0 +1,509 @@
+import type { Bucket } from "../domain/bucket.ts";
+import type { Conflict, ConflictSide } from "../domain/conflict.ts";
+import { type Decision, decide, type Side } from "../domain/decision.ts";
+import { ReplicationError, toReplicationError } from "../domain/error.ts";
+import { compareHistories, mergeHistories } from "../domain/history.ts";
+import { type Content, compareForNewest, type HeldObject, type Holding, type Intent, isSameContent } from "../domain/holding.ts";
+import { destinationKey, type Rule } from "../domain/rule.ts";
+import { stampOf } from "../domain/stamp.ts";
+import type { ReplicaRecord } from "../domain/status.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { ObjectStore } from "../ports/object-store.ts";
+import type { Holdings, Lane, LeasedTask, Safeguards, Want } from "../ports/state.ts";
+import type { Transfer, TransferDestination, TransferOutcome, TransferredSource } from "../ports/transfer.ts";
+import type { DeleteGates } from "./delete-gates.ts";
+import { deleteObject } from "./delete-object.ts";
+import { toRoute } from "./diff.ts";
+import { filterVerdict } from "./filter-verdict.ts";
+import type { KeyReader } from "./key-reader.ts";
+import type { ExpectedEvent, OwnWrites } from "./own-writes.ts";
+import { type Aim, attributeHash } from "./replicate.ts";
+import type { RuleIndex } from "./rule-index.ts";
+import { type Assignment, failed, type Settlement, settled } from "./settlement.ts";
+import { hashTags, placeOf, type Reading } from "./sides.ts";
+import { transitBars } from "./transit.ts";
+
+export interface ConvergeParts {
+  readonly transfer: Transfer;
+  readonly storeOf: (bucket: Bucket) => ObjectStore;
+  readonly holdings: Holdings;
+  readonly safeguards: Safeguards;
+  readonly rules: RuleIndex;
+  readonly clock: Clock;
+  readonly ownWrites: OwnWrites;
+  readonly reader: KeyReader;
+  readonly gates: DeleteGates;
+  /** A new id for an intent, unique over all processes. */
+  readonly newId: () => string;
+  /** Whether every bucket of the rule has once been compared as a whole: from then on what has no row is new. */
+  readonly isCompared: (rule: Rule) => Promise<boolean>;
+}
+
+/** How often sides that change under our hands are read again before the task is left for later. */
+const ROUNDS = 6;
+/** A write that nobody has heard of for so long is not waited for: what it carries moves at a mebibyte a second at least. */
+const INTENT_MS = 20_000;
+const INTENT_BYTES_PER_MS = 1_049;
+
+/**
+ * Brings one interior bucket in line with another under one key: reads the source, decides by what both descend from, announces the write,
+ * writes on the condition that the destination is as it was decided on, and tells what both are known to hold from then on.
+ */
+export async function converge(parts: ConvergeParts, assignment: Assignment): Promise<Settlement> {
+  for (let round = 0; round < ROUNDS; round++) {
+    const attempt = new Attempt(parts, assignment, round > 0);
+    const end = await attempt.run().catch((error: unknown) => failed(error, attempt.substitutes(error)));
+    if (end !== "again") return end;
+  }
+  return failed(new ReplicationError("PreconditionFailed", `${assignment.task.key} changed each time it was read`));
+}
+
+interface AttemptOptions {
+  /** The destination is to be read, not believed. */
+  readonly mustLook: boolean;
+  readonly signal: AbortSignal | undefined;
+}
+
+type End = Settlement | "again";
+type ObjectSide = Side & { kind: "object" };
+
+class Attempt {
+  readonly #parts: ConvergeParts;
+  readonly #task: LeasedTask;
+  readonly #aim: Aim;
+  readonly #options: AttemptOptions;
+  readonly #key: string;
+  #sourceFailed = false;
+
+  constructor(parts: ConvergeParts, { task, aim, signal }: Assignment, mustLook: boolean) {
+    this.#parts = parts;
+    this.#task = task;
+    this.#aim = aim;
+    this.#options = { mustLook, signal };
+    this.#key = destinationKey(aim.destination, task.key);
+  }
+
+  async run(): Promise<End> {
+    const { rule, destination } = this.#aim;
+    const source = await this.#readSource();
+    if (source === undefined) return "again";
+    const refused = await this.#refusal(source);
+    if (refused !== undefined) return refused;
+    const target = await this.#readDestination();
+    if (target === undefined) return "again";
+    if (mayHideRewrite(source, target)) return "again";
+    const isKnown = (source.isProven && target.isProven) || (await this.#parts.isCompared(rule));
+    const decision = decide({
+      source: source.side,
+      destination: target.side,
+      sourceBucket: rule.source.id,
+      policy: rule.conflict,
+      members: rule.mesh ?? [rule.source.id, destination.bucket.id],
+      known: isKnown,
+    });
+    return this.#act(decision, source, target);
+  }
+
+  /** Where the source could not be asked, any other member of the mesh may have what the destination lacks. */
+  substitutes(error: unknown): readonly Want[] {
+    const { code } = toReplicationError(error);
+    if (!this.#sourceFailed || code === "Aborted") return [];
+    const { rule, destination } = this.#aim;
+    const others = (rule.mesh ?? []).filter((id) => id !== rule.source.id && id !== destination.bucket.id);
+    return others.flatMap((id) => this.#wantFrom(id, destination.canonicalId));
+  }
+
+  async #readSource(): Promise<Reading | undefined> {
+    const { rule } = this.#aim;
+    const { changes, eventTime, key } = this.#task;
+    const announced = changes?.deleted === true && (changes.expired !== true || rule.expirations);
+    const evidence = { announced, at: eventTime ?? this.#parts.clock.now() };
+    try {
+      return await this.#parts.reader.read(rule.source, key, { evidence, withTags: this.#withTags, signal: this.#options.signal });
+    } catch (error) {
+      this.#sourceFailed = true;
+      throw error;
+    }
+  }
+
+  async #readDestination(): Promise<Reading | undefined> {
+    const { bucket } = this.#aim.destination;
+    const believed = await this.#parts.reader.believe(bucket, this.#key);
+    if (!this.#mustLook(believed)) return believed;
+    const evidence = { announced: false, at: this.#parts.clock.now() };
+    return this.#parts.reader.read(bucket, this.#key, { evidence, withTags: this.#withTags, signal: this.#options.signal });
+  }
+
+  get #withTags(): boolean {
+    return this.#task.changes?.attributes === true;
+  }
+
+  /** In the live path the destination is what the row says, and the condition of the write finds out where it is not. */
+  #mustLook({ holding }: Reading): boolean {
+    if (this.#options.mustLook || this.#task.attempts > 0 || this.#withTags) return true;
+    return this.#task.lane === "backfill" && holding !== undefined;
+  }
+
+  /** What keeps the object from this way, whatever is at its end. */
+  async #refusal(source: Reading): Promise<Settlement | undefined> {
+    const { rule } = this.#aim;
+    const barred = transitBars(rule, source.holding);
+    if (barred !== undefined) return barred;
+    if (source.state === undefined) return undefined;
+    const verdict = await filterVerdict(rule, source.state, { store: this.#storeOf(rule.source), signal: this.#options.signal });
+    return verdict ? undefined : settled("SKIPPED", "FilteredOut");
+  }
+
+  async #act(decision: Decision, source: Reading, target: Reading): Promise<End> {
+    switch (decision.do) {
+      case "nothing":
+        return this.#nothing(decision.because, source);
+      case "adopt":
+        return this.#adopt(source, target);
+      case "copy":
+        return this.#copy(source, target, decision.conflict);
+      case "delete":
+        return this.#delete(source, target, decision.conflict);
+      case "retag":
+        return this.#retag(source, target);
+      case "yield":
+        return this.#yield(source, target, decision.conflict);
+      case "hold":
+        return this.#hold(source, target);
+      default:
+        return decision satisfies never;
+    }
+  }
+
+  #nothing(because: "equal" | "nothing-there" | "destination-newer", source: Reading): Settlement {
+    const origin = source.side.kind === "absent" ? null : source.side.content.origin;
+    if (because === "nothing-there") return settled("SKIPPED", "SourceGone");
+    if (because === "destination-newer") return settled("SKIPPED", "SourceGone", { wants: this.#wantBack() });
+    if (source.side.kind !== "object") return settled("SKIPPED", "SourceGone", { origin });
+    return settled(source.holding?.isReplica ? "REPLICA" : "COMPLETED", null, { origin });
+  }
+
+  /** Both have it already: from now on both are known to have the same. */
+  async #adopt(source: Reading, target: Reading): Promise<End> {
+    if (source.side.kind === "absent" || target.side.kind === "absent" || source.holding === undefined || target.holding === undefined) {
+      return this.#nothing("equal", source);
+    }
+    const content = common(source.side.content, target.side.content, this.#members);
+    const holdings = [source.holding, target.holding].map((holding) => ({ ...holding, content }));
+    holdings.push(...(await this.#sharers(content)));
+    await this.#conflictEnded(null);
+    const isDelete = source.side.kind === "deleted";
+    const replica = source.side.kind === "object" && target.side.kind === "object" ? adopted(source.side.object, target.side.object) : null;
+    return settled("COMPLETED", "Adopted", { operation: isDelete ? "delete" : "copy", replica, origin: content.origin, holdings });
+  }
+
+  async #copy(source: Reading, target: Reading, isConflict: boolean): Promise<End> {
+    const side = source.side as ObjectSide;
+    const content = isConflict ? this.#winning(side.content, target) : side.content;
+    const over = target.side.kind === "object" ? target.side.object : null;
+    const stamp = this.#stamp(content, side.object.etag);
+    const { etag, sizeBytes } = side.object;
+    const intent = this.#intent(content, { etag, sizeBytes, stamp }, sizeBytes);
+    if (!(await this.#announce(intent, target))) return "again";
+    const write = this.#parts.ownWrites.begin(intent.bucket, intent.key);
+    let announced: ExpectedEvent | undefined;
+    try {
+      const { state } = source;
+      const result = await this.#parts.transfer.copy({
+        source: this.#aim.rule.source,
+        key: this.#task.key,
+        hint: { etag, sizeBytes, lastModified: state?.lastModified, storageClass: state?.storageClass ?? "STANDARD" },
+        destinations: [this.#destination(over, stamp)],
+        signal: this.#options.signal,
+      });
+      if (result.kind === "failed") {
+        this.#sourceFailed = true;
+        await this.#parts.holdings.withdraw(intent.id);
+        throw result.error;
+      }
+      const outcome = result.kind === "done" ? result.outcomes[0] : undefined;
+      if (outcome?.kind === "failed") throw await this.#broken(intent, outcome.error);
+      if (outcome?.kind !== "copied" || result.kind !== "done") {
+        await this.#parts.holdings.withdraw(intent.id);
+        return "again";
+      }
+      announced = { kind: "created", etag: outcome.etag, versionId: outcome.versionId };
+      return await this.#copied({ source, target, content, intent, outcome, read: result.source, isConflict });
+    } finally {
+      write.ended(announced);
+    }
+  }
+
+  async #copied(copy: {
+    source: Reading;
+    target: Reading;
+    content: Content;
+    intent: Intent;
+    outcome: TransferOutcome & { kind: "copied" };
+    read: TransferredSource;
+    isConflict: boolean;
+  }): Promise<Settlement> {
+    const { source, target, content, intent, outcome, read, isConflict } = copy;
+    const { etag, versionId = null } = outcome;
+    const tags = read.attributes?.tags;
+    const object: HeldObject = {
+      etag,
+      versionId,
+      sizeBytes: read.sizeBytes,
+      lastModified: null,
+      tagsHash: tags === undefined ? null : hashTags(tags),
+      attributesHash: source.side.kind === "object" ? source.side.object.attributesHash : null,
+    };
+    const replica = this.#held(target, object, content);
+    const holdings = [replica, ...(isConflict ? await this.#alsoWon(source, content) : [])];
+    await this.#conflictEnded(isConflict ? { source, target, winner: this.#aim.rule.source.id } : null);
+    return settled("COMPLETED", null, {
+      notes: outcome.notes,
+      replica: {
+        etag: read.etag,
+        versionId: read.versionId ?? null,
+        lastModified: read.lastModified,
+        attributeHash: attributeHash(read.attributes),
+        bytes: read.sizeBytes,
+        proof: outcome.proof,
+        destinationEtag: etag,
+        destinationVersionId: versionId,
+      },
+      origin: content.origin,
+      holdings,
+      closes: intent.id,
+    });
+  }
+
+  async #delete(source: Reading, target: Reading, isConflict: boolean): Promise<End> {
+    const { rule, destination } = this.#aim;
+    const side = source.side as Side & { kind: "deleted" };
+    const { origin } = side.content;
+    if (rule.deletes === "none") return settled("SKIPPED", "DeletesNotReplicated", { operation: "delete", origin });
+    if (rule.deletes === "markers" && !source.isMarker) return settled("SKIPPED", "NoDeleteMarker", { operation: "delete", origin });
+    if (target.holding === undefined || target.side.kind !== "object")
+      return settled("SKIPPED", "NotOurs", { operation: "delete", origin });
+    const route = toRoute(rule, destination);
+    if (this.#task.changes?.approved !== true && !(await this.#parts.gates.passes(route))) {
+      return settled("HELD", "DeleteGate", { operation: "delete", origin });
+    }
+    const content = isConflict ? this.#winning(side.content, target) : side.content;
+    const intent = this.#intent(content, null, 0);
+    if (!(await this.#announce(intent, target))) return "again";
+    const write = this.#parts.ownWrites.begin(intent.bucket, intent.key);
+    let announced: ExpectedEvent | undefined;
+    try {
+      const end = await this.#deleted(target.side.object, intent);
+      if (end.kind === "moved-on") return "again";
+      if (end.kind === "deleted") announced = { kind: "deleted", versionId: end.versionId ?? undefined };
+      const holdings = [this.#held(target, null, content)];
+      if (isConflict) holdings.push(...(await this.#alsoWon(source, content)));
+      await this.#conflictEnded(isConflict ? { source, target, winner: rule.source.id } : null);
+      return settled("COMPLETED", null, { operation: "delete", origin, holdings, closes: intent.id });
+    } finally {
+      write.ended(announced);
+    }
+  }
+
+  async #deleted({ etag, versionId }: HeldObject, intent: Intent) {
+    const { rule, destination } = this.#aim;
+    const store = this.#storeOf(destination.bucket);
+    try {
+      const end = await deleteObject({ store, key: this.#key, etag, versionId, rule, hasOtherWriters: true, signal: this.#options.signal });
+      if (end.kind === "moved-on") await this.#parts.holdings.withdraw(intent.id);
+      return end;
+    } catch (error) {
+      throw await this.#broken(intent, toReplicationError(error));
+    }
+  }
+
+  /** Tags changed alone: no bytes move, and the event that it makes is our own. */
+  async #retag(source: Reading, target: Reading): Promise<End> {
+    const { rule, destination } = this.#aim;
+    const { object, content } = source.side as ObjectSide;
+    const { object: replica } = target.side as ObjectSide;
+    const origin = content.origin;
+    if (!rule.preserve.tags) return settled("SKIPPED", "TagsNotPreserved", { operation: "attributes", origin });
+    const intent = this.#intent(content, { etag: replica.etag, sizeBytes: replica.sizeBytes, stamp: null }, 0);
+    if (!(await this.#announce(intent, target))) return "again";
+    const write = this.#parts.ownWrites.begin(intent.bucket, intent.key);
+    let announced: ExpectedEvent | undefined;
+    try {
+      const tags = await this.#storeOf(rule.source).tags(this.#task.key, { signal: this.#options.signal });
+      await this.#storeOf(destination.bucket).putTags(this.#key, tags, { signal: this.#options.signal });
+      announced = { kind: "attributes" };
+      const merged = { ...content, history: mergeHistories(content.history, (target.side as ObjectSide).content.history) };
+      const holdings = [this.#held(target, { ...replica, tagsHash: hashTags(tags) }, merged)];
+      holdings.push(...(await this.#alsoWon(source, merged)));
+      return settled("COMPLETED", null, {
+        operation: "attributes",
+        replica: adopted(object, replica),
+        origin,
+        holdings,
+        closes: intent.id,
+      });
+    } catch (error) {
+      throw await this.#broken(intent, toReplicationError(error));
+    } finally {
+      write.ended(announced);
+    }
+  }
+
+  /** What is there came later, or won: the other direction carries it, where there is one. */
+  async #yield(source: Reading, target: Reading, isConflict: boolean): Promise<End> {
+    const origin = source.side.kind === "absent" ? null : source.side.content.origin;
+    const wants = this.#wantBack();
+    const end = settled(source.holding?.isReplica ? "REPLICA" : "SKIPPED", "DestinationNewer", { origin, wants });
+    if (!isConflict || target.side.kind === "absent" || target.holding === undefined || source.side.kind === "absent") return end;
+    if (target.state === undefined && !this.#options.mustLook) return "again"; // who wins is said of what is there, not of what is believed
+    await this.#conflictEnded({ source, target, winner: this.#aim.destination.bucket.id });
+    const content = { ...target.side.content, history: mergeHistories(target.side.content.history, source.side.content.history) };
+    return { ...end, holdings: [{ ...target.holding, content }, ...(await this.#sharers(content))] };
+  }
+
+  async #hold(source: Reading, target: Reading): Promise<End> {
+    if (target.state === undefined && !target.isMarker && !this.#options.mustLook) return "again";
+    await this.#parts.safeguards.saveConflict(this.#conflict(source, target, null));
+    const origin = source.side.kind === "absent" ? null : source.side.content.origin;
+    return settled("HELD", "Conflict", { origin });
+  }
+
+  /** The content of a conflict's winner descends from both from now on, at every member that has it. */
+  #winning(content: Content, target: Reading): Content {
+    if (target.side.kind === "absent") return content;
+    return { ...content, history: mergeHistories(content.history, target.side.content.history) };
+  }
+
+  async #alsoWon({ holding }: Reading, content: Content): Promise<readonly Holding[]> {
+    return [...(holding === undefined ? [] : [{ ...holding, content }]), ...(await this.#sharers(content))];
+  }
+
+  /** The other members that hold a content whose history has grown: a client that writes over it there has seen what it descends from. */
+  async #sharers(content: Content): Promise<readonly Holding[]> {
+    const { rule, destination } = this.#aim;
+    const others = (rule.mesh ?? []).filter((id) => id !== rule.source.id && id !== destination.bucket.id);
+    const known = await Promise.all(others.map((id) => this.#parts.holdings.known(id, this.#task.key)));
+    return known.flatMap(({ holding }) => {
+      if (holding === undefined || !isSameContent(holding.content, content)) return [];
+      return [{ ...holding, content: { ...content, history: mergeHistories(holding.content.history, content.history) } }];
+    });
+  }
+
+  async #conflictEnded(won: { source: Reading; target: Reading; winner: string } | null): Promise<void> {
+    const { safeguards, clock } = this.#parts;
+    if (won !== null) return safeguards.saveConflict(this.#conflict(won.source, won.target, won.winner));
+    const open = await safeguards.conflict(this.#conflictId);
+    if (open === undefined || open.resolvedAt !== null) return;
+    await safeguards.saveConflict({ ...open, resolvedAt: clock.now() });
+  }
+
+  get #conflictId(): string {
+    const buckets = [this.#aim.rule.source.id, this.#aim.destination.bucket.id].sort();
+    return placeOf(this.#aim.rule.id, JSON.stringify([...buckets, this.#task.key]));
+  }
+
+  #conflict(source: Reading, target: Reading, winner: string | null): Conflict {
+    const { rule, destination } = this.#aim;
+    const now = this.#parts.clock.now();
+    return {
+      id: this.#conflictId,
+      rule: rule.id,
+      key: this.#task.key,
+      sides: [toConflictSide(rule.source.id, this.#task.key, source.side), toConflictSide(destination.bucket.id, this.#key, target.side)],
+      winner,
+      resolvedBy: winner === null || rule.conflict === "hold" ? null : rule.conflict,
+      detectedAt: now,
+      resolvedAt: winner === null ? null : now,
+    };
+  }
+
+  get #members(): readonly string[] {
+    return this.#aim.rule.mesh ?? [this.#aim.rule.source.id, this.#aim.destination.bucket.id];
+  }
+
+  #destination(over: HeldObject | null, stamp: string | null): TransferDestination {
+    const { rule, destination } = this.#aim;
+    const { bucket, storageClass, encryption } = destination;
+    return { bucket, key: this.#key, storageClass, encryption, preserve: rule.preserve, ifHolds: over?.etag ?? null, stamp };
+  }
+
+  #stamp(content: Content, sourceEtag: string): string | null {
+    const { rule, destination } = this.#aim;
+    return rule.stamp === "never" ? null : stampOf(content, { place: placeOf(destination.bucket.id, this.#key), sourceEtag });
+  }
+
+  #held({ holding }: Reading, object: HeldObject | null, content: Content): Holding {
+    return { bucket: this.#aim.destination.bucket.id, key: this.#key, object, content, isReplica: true, revision: holding?.revision ?? 0 };
+  }
+
+  #intent(content: Content, expected: Intent["expected"], sizeBytes: number): Intent {
+    const { newId, clock } = this.#parts;
+    const expiresAt = clock.now() + INTENT_MS + Math.ceil(sizeBytes / INTENT_BYTES_PER_MS);
+    return { id: newId(), bucket: this.#aim.destination.bucket.id, key: this.#key, expected, content, expiresAt };
+  }
+
+  #announce(intent: Intent, { holding }: Reading): Promise<boolean> {
+    return this.#parts.holdings.announce(intent, holding?.revision ?? 0, this.#parts.clock.now());
+  }
+
+  /** The write may have happened: its intent stays, to be recognised by, but nobody waits for it any more. */
+  async #broken(intent: Intent, error: ReplicationError): Promise<ReplicationError> {
+    if (isRefusal(error)) await this.#parts.holdings.withdraw(intent.id);
+    else await this.#parts.holdings.abandon(intent.id, this.#parts.clock.now());
+    return error;
+  }
+
+  #wantBack(): readonly Want[] {
+    const { rule, destination } = this.#aim;
+    return rule.mesh === undefined ? [] : this.#wantFrom(destination.bucket.id, rule.source.id);
+  }
+
+  #wantFrom(source: string, destination: string): readonly Want[] {
+    const leg = this.#parts.rules.legOf(this.#aim.rule.id, source, destination);
+    if (leg === undefined || !leg.rule.enabled) return [];
+    const lane: Lane = this.#task.lane;
+    return [{ route: toRoute(leg.rule, leg.destination), key: this.#task.key, lane, eventTime: this.#task.eventTime }];
+  }
+
+  #storeOf(bucket: Bucket): ObjectStore {
+    return this.#parts.storeOf(bucket);
+  }
+}
+
+/** The same bytes written again may have other headers, which only a look at the destination tells. */
+function mayHideRewrite(source: Reading, target: Reading): boolean {
+  if (source.side.kind !== "object" || target.side.kind !== "object" || target.state !== undefined) return false;
+  if (target.side.object.attributesHash !== null || source.side.object.etag !== target.side.object.etag) return false;
+  return compareHistories(source.side.content.history, target.side.content.history) === "newer";
+}
+
+/** Of two names for one content the one that every machine would take, descending from both. */
+function common(a: Content, b: Content, members: readonly string[]): Content {
+  const order = compareHistories(a.history, b.history);
+  const chosen = order === "newer" || (order !== "older" && compareForNewest(a, b, members) >= 0) ? a : b;
+  return { ...chosen, history: mergeHistories(a.history, b.history) };
+}
+
+function adopted(source: HeldObject, replica: HeldObject): ReplicaRecord {
+  return {
+    etag: source.etag,
+    versionId: source.versionId,
+    lastModified: source.lastModified ?? 0,
+    attributeHash: null,
+    bytes: source.sizeBytes,
+    proof: source.etag === replica.etag ? "etag" : null,
+    destinationEtag: replica.etag,
+    destinationVersionId: replica.versionId,
+  };
+}
+
+function toConflictSide(bucket: string, key: string, side: Side): ConflictSide {
+  if (side.kind === "absent") return { bucket, key, object: null, origin: bucket, originTime: 0 };
+  const { origin, originTime } = side.content;
+  return { bucket, key, object: side.kind === "object" ? side.object : null, origin, originTime };
+}
+
+/** Whether the store said no: then nothing was written. */
+function isRefusal({ disposition, code }: ReplicationError): boolean {
+  return disposition === "permanent" || code === "SlowDown" || code === "BadDigest";
+}

@@ -1,0 +1,66 @@
+import type { Bucket } from "../domain/bucket.ts";
+import { ReplicationError } from "../domain/error.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { ObjectStore } from "../ports/object-store.ts";
+import type { Holdings, Known } from "../ports/state.ts";
+import type { OwnWrites } from "./own-writes.ts";
+import { assumed, type Reading, type ReadOptions, readSide } from "./sides.ts";
+
+export interface KeyReaderParts {
+  readonly storeOf: (bucket: Bucket) => ObjectStore;
+  readonly holdings: Holdings;
+  readonly clock: Clock;
+  readonly ownWrites: OwnWrites;
+}
+
+/** How long another write to the same key is waited for, where this process makes it. */
+const WRITE_WAITS_MS = 30_000;
+const MAX_DEFERRAL_MS = 60_000;
+
+/** Finds out what an interior bucket holds under a key, and keeps what is known of it true. */
+export class KeyReader {
+  readonly #parts: KeyReaderParts;
+
+  constructor(parts: KeyReaderParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * What is known of a key while nobody of us writes there.
+   * @throws `BeingWritten` where a writer is away whose write may be on its way
+   */
+  async known(bucket: Bucket, key: string): Promise<Known> {
+    const { ownWrites, holdings, clock } = this.#parts;
+    await ownWrites.settled(bucket.id, key, WRITE_WAITS_MS);
+    const known = await holdings.known(bucket.id, key);
+    const now = clock.now();
+    const open = known.intents.find(({ expiresAt }) => expiresAt > now);
+    if (open === undefined) return known;
+    throw new ReplicationError("BeingWritten", `${bucket.name}/${key} is being written`, {
+      retryAfterMs: Math.min(MAX_DEFERRAL_MS, open.expiresAt - now),
+    });
+  }
+
+  /** What a bucket is believed to hold; nothing is asked. */
+  async believe(bucket: Bucket, key: string): Promise<Reading> {
+    return assumed(await this.known(bucket, key));
+  }
+
+  /** Asks the bucket, and stores what is news. Undefined: somebody else stored something meanwhile; read again. */
+  async read(bucket: Bucket, key: string, options: ReadOptions): Promise<Reading | undefined> {
+    const known = await this.known(bucket, key);
+    const reading = await readSide({ store: this.#parts.storeOf(bucket), key }, known, options);
+    return this.#store(reading, known);
+  }
+
+  async #store(reading: Reading, known: Known): Promise<Reading | undefined> {
+    const { holdings } = this.#parts;
+    if (reading.isForgotten && known.holding !== undefined) {
+      const { bucket, key, revision } = known.holding;
+      return (await holdings.forget(bucket, key, revision)) ? reading : undefined;
+    }
+    if (!reading.changed || reading.holding === undefined) return reading;
+    if (!(await holdings.observe([reading.holding], reading.closes))) return undefined;
+    return { ...reading, holding: { ...reading.holding, revision: reading.holding.revision + 1 } };
+  }
+}

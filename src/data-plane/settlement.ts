@@ -1,0 +1,47 @@
+import { type ReplicationError, toReplicationError } from "../domain/error.ts";
+import type { Holding } from "../domain/holding.ts";
+import type { LedgerEntry, Operation, ReplicaRecord, Status } from "../domain/status.ts";
+import type { LeasedTask, Want } from "../ports/state.ts";
+import type { Aim } from "./replicate.ts";
+
+/** One task, where it leads, and what breaks it off. */
+export interface Assignment {
+  readonly task: LeasedTask;
+  readonly aim: Aim;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** How a careful attempt ended: what its row says, and what is stored with it. */
+export interface Settled {
+  readonly kind: "settled";
+  readonly status: Exclude<Status, "PENDING" | "FAILED">;
+  readonly operation: Operation;
+  readonly reason: string | null;
+  readonly notes: readonly string[];
+  /** Null: as it was. */
+  readonly replica: ReplicaRecord | null;
+  /** Canonical id of the bucket that a client wrote the content at. */
+  readonly origin: string | null;
+  readonly holdings?: readonly Holding[] | undefined;
+  readonly closes?: string | undefined;
+  readonly wants?: readonly Want[] | undefined;
+  /** Rows of single versions. */
+  readonly versions?: readonly LedgerEntry[] | undefined;
+}
+
+/** Tried again, or not, as its error says; `wants` are others who may do what could not be done. */
+export interface Failed {
+  readonly kind: "failed";
+  readonly error: ReplicationError;
+  readonly wants?: readonly Want[] | undefined;
+}
+
+export type Settlement = Settled | Failed;
+
+export function settled(status: Settled["status"], reason: string | null, more: Partial<Settled> = {}): Settled {
+  return { kind: "settled", status, operation: "copy", reason, notes: [], replica: null, origin: null, ...more };
+}
+
+export function failed(error: unknown, wants?: readonly Want[]): Failed {
+  return { kind: "failed", error: toReplicationError(error), wants };
+}

@@ -1,0 +1,186 @@
+import { createHash } from "node:crypto";
+import type { Bucket } from "../domain/bucket.ts";
+import type { Side } from "../domain/decision.ts";
+import { compareHistories, writtenAt } from "../domain/history.ts";
+import { type Content, type HeldObject, type Holding, type Intent, isSameObject } from "../domain/holding.ts";
+import { attributeText, compareKeys, type ObjectAttributes, type ObjectState } from "../domain/object.ts";
+import { readStamp, STAMP_NAME, withoutStamp } from "../domain/stamp.ts";
+import type { ObjectStore, Observation } from "../ports/object-store.ts";
+import type { Known } from "../ports/state.ts";
+
+/** What tells that an absence is a delete. */
+export interface DeleteEvidence {
+  /** A delete of this key was announced. */
+  readonly announced: boolean;
+  /** When it happened, in milliseconds since the epoch. */
+  readonly at: number;
+}
+
+/** What a bucket holds under a key, and what that descends from. */
+export interface Reading {
+  readonly side: Side;
+  /** Undefined where nothing is there, or where the bucket was not asked. */
+  readonly state: ObjectState | undefined;
+  readonly isMarker: boolean;
+  /** What is to be known of the key from now on; `changed`: it is not stored yet. Undefined: nothing is known. */
+  readonly holding: Holding | undefined;
+  readonly changed: boolean;
+  /** The stored holding says what is not so and nothing better is known. */
+  readonly isForgotten: boolean;
+  /** Intents whose write this is. */
+  readonly closes: readonly string[];
+  /** Is false where a client's write was found of which no row, intent or stamp tells. */
+  readonly isProven: boolean;
+}
+
+/** What is believed of a bucket without asking it. */
+export function assumed({ holding }: Known): Reading {
+  return {
+    side: holding === undefined ? { kind: "absent" } : sideOf(holding),
+    state: undefined,
+    isMarker: false,
+    holding,
+    changed: false,
+    isForgotten: false,
+    closes: [],
+    isProven: holding !== undefined,
+  };
+}
+
+export interface Place {
+  readonly store: ObjectStore;
+  readonly key: string;
+}
+
+export interface ReadOptions {
+  readonly evidence: DeleteEvidence;
+  /** Also reads the tags, so that a change of them alone is seen. */
+  readonly withTags: boolean;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Asks a bucket what it holds under a key and finds out where that came from. Changes nothing. */
+export async function readSide({ store, key }: Place, known: Known, options: ReadOptions): Promise<Reading> {
+  const observation = await store.observe(key, { signal: options.signal });
+  if (observation.kind !== "object") return readAbsence({ store, key }, known, { observation, evidence: options.evidence });
+  const { state } = observation;
+  const tagsHash = options.withTags ? hashTags(await store.tags(key, { signal: options.signal })) : null;
+  return readObject(store.bucket, known, { state, object: toHeld(state, tagsHash) });
+}
+
+/** The object as it tells one state from another. */
+export function toHeld(state: ObjectState, tagsHash: string | null): HeldObject {
+  const { etag, versionId = null, sizeBytes, lastModified } = state;
+  return {
+    etag,
+    versionId: versionId === "null" ? null : versionId,
+    sizeBytes,
+    lastModified,
+    tagsHash,
+    attributesHash: hashAttributes(state.attributes),
+  };
+}
+
+/** Of headers and metadata; the stamp is ours and not the object's. */
+export function hashAttributes(attributes: ObjectAttributes): string {
+  const { systemHeaders, metadata } = withoutStamp(attributes);
+  return createHash("sha256").update(attributeText({ systemHeaders, metadata })).digest("hex").slice(0, 32);
+}
+
+export function hashTags(tags: Readonly<Record<string, string>>): string {
+  const pairs = Object.entries(tags).sort(([a], [b]) => compareKeys(a, b));
+  return createHash("sha256").update(JSON.stringify(pairs)).digest("hex").slice(0, 32);
+}
+
+/** Names a place in stamps, without telling it. */
+export function placeOf(bucket: string, key: string): string {
+  return createHash("sha256")
+    .update(JSON.stringify([bucket, key]))
+    .digest("hex")
+    .slice(0, 16);
+}
+
+export function sideOf({ object, content }: Holding): Side {
+  return object === null ? { kind: "deleted", content } : { kind: "object", object, content };
+}
+
+function readObject(bucket: Bucket, known: Known, { state, object }: { state: ObjectState; object: HeldObject }): Reading {
+  const { holding, intents } = known;
+  const isReplica = holding?.isReplica ?? false;
+  const base = { bucket: bucket.id, key: state.key, object, isReplica, revision: holding?.revision ?? 0 };
+  const found = { state, isMarker: false, isForgotten: false };
+  const held = holding?.object ?? null;
+  if (holding !== undefined && held !== null && isSameObject(held, object)) {
+    const retagged = held.tagsHash !== null && object.tagsHash !== null && held.tagsHash !== object.tagsHash;
+    const content = retagged ? rewritten(holding.content, bucket.id, state.lastModified) : holding.content;
+    const next = { ...base, object: { ...object, tagsHash: object.tagsHash ?? held.tagsHash }, content };
+    const isNews = held.lastModified === null || held.attributesHash === null || (held.tagsHash === null && object.tagsHash !== null);
+    const changed = retagged || isNews;
+    return { ...found, side: sideOf(next), holding: next, changed, closes: [], isProven: true };
+  }
+  const intent = intents.find((one) => foretold(one, object, state));
+  const stamped = holding === undefined ? readStamp(state.attributes.metadata[STAMP_NAME], placeOf(bucket.id, state.key)) : undefined;
+  const content = intent?.content ?? (stamped?.sourceEtag === object.etag ? stamped.content : undefined);
+  const next: Holding = { ...base, content: content ?? written(bucket.id, state, holding), isReplica: content !== undefined };
+  const isProven = content !== undefined || holding !== undefined;
+  return { ...found, side: sideOf(next), holding: next, changed: true, closes: intent === undefined ? [] : [intent.id], isProven };
+}
+
+/**
+ * Whether an intent told of this object: also one that has expired, whose write landed late (invariant 10). A client that goes back to the
+ * same bytes does not write our stamp.
+ */
+function foretold({ expected }: Intent, object: HeldObject, state: ObjectState): boolean {
+  if (expected === null || expected.sizeBytes !== object.sizeBytes) return false;
+  if (expected.stamp !== null) return state.attributes.metadata[STAMP_NAME] === expected.stamp;
+  return expected.etag === object.etag;
+}
+
+function isAhead(content: Content, holding: Holding | undefined): boolean {
+  return holding === undefined || compareHistories(content.history, holding.content.history) === "newer";
+}
+
+function written(bucket: string, { etag, lastModified }: ObjectState, over: Holding | undefined): Content {
+  return {
+    origin: bucket,
+    originTime: Math.floor(lastModified / 1000) * 1000,
+    originEtag: etag,
+    history: writtenAt(bucket, lastModified, over?.content.history),
+  };
+}
+
+/** The same content with other tags: the bytes stay what they were, the history grows. */
+function rewritten(content: Content, bucket: string, at: number): Content {
+  return { ...content, history: writtenAt(bucket, at, content.history) };
+}
+
+interface Absence {
+  readonly observation: Exclude<Observation, { kind: "object" }>;
+  readonly evidence: DeleteEvidence;
+}
+
+function readAbsence({ store, key }: Place, { holding, intents }: Known, { observation, evidence }: Absence): Reading {
+  const { bucket } = store;
+  const isMarker = observation.kind === "marker";
+  const found = { state: undefined, isMarker, closes: [] };
+  if (holding?.object === null) {
+    return { ...found, side: sideOf(holding), holding, changed: false, isForgotten: false, isProven: true };
+  }
+  // An old one that never came to anything tells nothing of a delete after later writes.
+  const intent = intents.find(({ expected, content }) => expected === null && isAhead(content, holding));
+  const isDeleted = isMarker || intent !== undefined || (evidence.announced && holding !== undefined);
+  if (!isDeleted) {
+    // Gone without a word: no delete is read into that (invariant 4), and what was known of the key is known no more.
+    const isForgotten = holding !== undefined;
+    return { ...found, side: { kind: "absent" }, holding: undefined, changed: false, isForgotten, isProven: true };
+  }
+  const at = (isMarker ? observation.lastModified : undefined) ?? evidence.at;
+  const originTime = Math.floor(at / 1000) * 1000;
+  const made: Content = { origin: bucket.id, originTime, originEtag: null, history: writtenAt(bucket.id, at, holding?.content.history) };
+  const content = intent?.content ?? made;
+  const revision = holding?.revision ?? 0;
+  const next: Holding = { bucket: bucket.id, key, object: null, content, isReplica: intent !== undefined, revision };
+  const isProven = holding !== undefined || intent !== undefined;
+  const closes = intent === undefined ? [] : [intent.id];
+  return { ...found, closes, side: sideOf(next), holding: next, changed: true, isForgotten: false, isProven };
+}

@@ -1,0 +1,228 @@
+import type { Destination, Rule } from "../../src/domain/rule.ts";
+import { keyMatches } from "../../src/domain/rule.ts";
+import type { LedgerEntry } from "../../src/domain/status.ts";
+import { KEYS } from "./topology.ts";
+import { type ClientWrite, type EngineEffect, Witness } from "./witness.ts";
+import type { World } from "./world.ts";
+
+/** Watches every change that the engine makes, and looks at everything when nothing changes any more. Knows what clients did, not what the engine believes. */
+export class Checker {
+  readonly #world: World;
+  /** By member: the members whose clients' bytes may come there. */
+  readonly #allowed: ReadonlyMap<string, ReadonlySet<string>>;
+
+  constructor(world: World) {
+    this.#world = world;
+    this.#allowed = allowedOrigins(world);
+    world.onEffect((effect) => this.#watch(effect));
+  }
+
+  /** Looks at the end of a run. */
+  async inspect(): Promise<void> {
+    for (const rule of this.#world.topology.rules) {
+      for (const destination of rule.destinations)
+        for (const key of KEYS) if (keyMatches(rule.filter, key)) await this.#leg(rule, destination, key);
+    }
+    for (const key of KEYS) await this.#meshes(key);
+  }
+
+  // ——— as it happens ———
+
+  #watch(effect: EngineEffect): void {
+    if (effect.after !== null) this.#arrived(effect, effect.after);
+    else if (effect.before !== null) this.#removed(effect, effect.before);
+    this.#replaced(effect);
+  }
+
+  /** Invariant 6: what comes to a member was written at one of those that its rules name. */
+  #arrived({ member, key, before }: EngineEffect, content: string): void {
+    const { witness } = this.#world;
+    const origins = witness.originsOf(content);
+    const allowed = this.#allowed.get(member) ?? new Set();
+    if (![...origins].some((origin) => allowed.has(origin))) {
+      this.#world.problem(
+        6,
+        `${content}, written at ${[...origins]}, came to ${member}/${key} over ${before ?? "nothing"}, where only ${[...allowed]} may come`,
+      );
+    }
+  }
+
+  /** Invariant 4: what is removed was deleted by a client who could know of it, or by one whose delete won over it. */
+  #removed({ member, key }: EngineEffect, content: string): void {
+    const { witness } = this.#world;
+    const deleting = this.#world.topology.rules.some((rule) => rule.deletes !== "none" && this.#reaches(rule, member));
+    const sources = new Set(this.#allowed.get(member) ?? []);
+    const deletes = witness.writesOf(key, sources).filter((write) => write.content === null);
+    const written = witness.writes.filter((write) => write.key === key && write.content === content);
+    const justified = deletes.some((remove) => written.some((write) => !write.follows.has(remove.id)));
+    if (!deleting || !justified) this.#world.problem(4, `${member}/${key} held ${content}, which no client deleted, and it was removed`);
+  }
+
+  /** Where a store honours no conditions a client's write can be hit between the look and the write: the stated gap. */
+  #replaced({ member, key, before }: EngineEffect): void {
+    if (before === null || this.#world.storeNamed(member).member.conditions) return;
+    for (const write of this.#world.witness.writes) {
+      if (write.member === member && write.key === key && write.content === before) write.excuse ??= "its store honours no conditions";
+    }
+  }
+
+  #reaches(rule: Rule, member: string): boolean {
+    return rule.destinations.some(({ bucket }) => this.#nameOf(bucket.id) === member);
+  }
+
+  // ——— at the end ———
+
+  async #leg(rule: Rule, destination: Destination, key: string): Promise<void> {
+    const world = this.#world;
+    const source = this.#nameOf(rule.source.id);
+    const target = this.#nameOf(destination.bucket.id);
+    const entry = await world.state.ledger.get({ rule: rule.id, source: rule.source.id, destination: destination.canonicalId }, key);
+    if (rule.mesh === undefined && !this.#isInterior(destination.bucket.id)) this.#leaf({ rule, source, target, key, entry });
+    this.#proven({ rule, source, target, key, entry });
+  }
+
+  /** Invariant 1: a leaf holds what its source holds, or its row says why not. */
+  #leaf({ rule, source, target, key, entry }: Leg): void {
+    const world = this.#world;
+    const there = world.storeNamed(source).current(key);
+    const here = world.storeNamed(target).current(key);
+    if (there === undefined) {
+      this.#goneAtSource({ rule, source, target, key, entry });
+      return;
+    }
+    if (here?.etag === there.etag && here.content === there.content) {
+      if (world.toldTags.has(`${source} ${key}`) && JSON.stringify(here.tags) !== JSON.stringify(there.tags) && this.#allPlain()) {
+        world.problem(1, `${target}/${key} has the tags ${JSON.stringify(here.tags)}, its source ${JSON.stringify(there.tags)}`);
+      }
+      return;
+    }
+    if (isExplained(entry)) return;
+    const mayCome = rule.transit || world.witness.firstOriginOf(there.content) === source;
+    if (!mayCome || this.#cannotBeListed(rule, source, key)) return;
+    world.problem(
+      1,
+      `${source}/${key} holds ${there.content}, ${target} ${here?.content ?? "nothing"}, row ${entry?.status ?? "absent"} ${entry?.reason ?? ""}`,
+    );
+  }
+
+  #goneAtSource({ rule, source, target, key, entry }: Leg): void {
+    const world = this.#world;
+    const here = world.storeNamed(target).current(key);
+    if (here === undefined || rule.deletes === "none" || isExplained(entry)) return;
+    if (entry?.reason === "NotOurs" && !this.#isRecorded(target, key)) return;
+    const writes = world.witness.writesOf(key, new Set([source])).filter((write) => write.content === null);
+    const last = writes.at(-1);
+    if (last === undefined || last.excuse !== undefined || this.#isInterior(this.#idOf(source))) return;
+    if (rule.deletes === "markers" && !world.storeNamed(source).isMarked(key)) return;
+    if (!world.witness.effects.some((effect) => effect.member === target && effect.key === key && effect.after === here.content)) return;
+    world.problem(
+      1,
+      `${source}/${key} was deleted, ${target} still holds ${here.content}, row ${entry?.status ?? "absent"} ${entry?.reason ?? ""}`,
+    );
+  }
+
+  /** Invariant 8: a row that says COMPLETED speaks of bytes that are really there. */
+  #proven({ rule, target, key, entry }: Leg): void {
+    const world = this.#world;
+    const replica = entry?.replica;
+    const here = world.storeNamed(target).current(key);
+    if (entry?.status !== "COMPLETED" || entry.operation !== "copy" || replica == null || here === undefined) return;
+    const leaf = rule.mesh === undefined && !this.#isInterior(this.#idOf(target));
+    if (!leaf || (replica.destinationEtag === here.etag && replica.bytes === here.sizeBytes)) return;
+    world.problem(
+      8,
+      `the row of ${target}/${key} says ${replica.destinationEtag} of ${replica.bytes} bytes, there is ${here.etag} of ${here.sizeBytes}`,
+    );
+  }
+
+  /** Invariants 2, 3 and 11: all members hold the same, and it is one of the last things that clients wrote. */
+  async #meshes(key: string): Promise<void> {
+    const rules = this.#world.topology.rules.filter((rule) => rule.mesh !== undefined && keyMatches(rule.filter, key));
+    const members = rules.map((rule) => this.#nameOf(rule.source.id));
+    if (members.length === 0 || (await this.#isHeld(rules, key))) return;
+    if (rules.some((rule) => this.#cannotBeListed(rule, this.#nameOf(rule.source.id), key))) return;
+    const writes = this.#world.witness.writesOf(key, new Set(members));
+    const contents = members.map((member) => this.#world.storeNamed(member).current(key)?.content ?? null);
+    const told = members.map((member, i) => `${member}=${contents[i] ?? "nothing"}`).join(" ");
+    const deletesStay = rules.some((rule) => rule.deletes !== "propagate") && writes.some((write) => write.content === null);
+    const equal = deletesStay ? contents.filter((content) => content !== null) : contents;
+    if (new Set(equal).size > 1) this.#world.problem(11, `${key}: members differ: ${told}`);
+    for (const content of new Set(equal))
+      if (!isPossible(content, writes))
+        this.#world.problem(3, `${key}: ${told}, and ${content ?? "a delete"} was overwritten by a client who knew of it`);
+  }
+
+  async #isHeld(rules: readonly Rule[], key: string): Promise<boolean> {
+    for (const rule of rules) {
+      for (const { canonicalId } of rule.destinations) {
+        const entry = await this.#world.state.ledger.get({ rule: rule.id, source: rule.source.id, destination: canonicalId }, key);
+        if (isExplained(entry)) return true;
+      }
+    }
+    return false;
+  }
+
+  /** A change whose event was lost is found by listing, which some stores make impossible. */
+  #cannotBeListed(rule: Rule, source: string, key: string): boolean {
+    const sides = [source, ...rule.destinations.map(({ bucket }) => this.#nameOf(bucket.id))];
+    const blind = sides.some((name) => this.#world.storeNamed(name).member.misorders) || this.#world.storeNamed(source).member.hides;
+    return blind && sides.some((name) => this.#world.untold.has(`${name} ${key}`));
+  }
+
+  /** Tags travel with events only, and a ledger that was lost takes those that wait with it. */
+  #allPlain(): boolean {
+    return !this.#world.trace.some((line) => line.includes("-ledger") || line.includes("recreate"));
+  }
+
+  /** Whether a row was written about the replica that is there: without one it cannot be told from a client's object. */
+  #isRecorded(target: string, key: string): boolean {
+    const here = this.#world.storeNamed(target).current(key);
+    const versions = here?.versionId === "null" ? ["null", null] : [here?.versionId];
+    return versions.some((version) => this.#world.recordedReplicas.has(`${target} ${key} ${here?.etag} ${version}`));
+  }
+
+  #isInterior(id: string): boolean {
+    const { rules } = this.#world.topology;
+    return rules.some((rule) => rule.source.id === id) && rules.some((rule) => rule.destinations.some(({ bucket }) => bucket.id === id));
+  }
+
+  #nameOf(id: string): string {
+    return this.#world.nameOf(id);
+  }
+
+  #idOf(name: string): string {
+    return this.#world.storeNamed(name).member.bucket.id;
+  }
+}
+
+interface Leg {
+  readonly rule: Rule;
+  readonly source: string;
+  readonly target: string;
+  readonly key: string;
+  readonly entry: LedgerEntry | undefined;
+}
+
+function isExplained(entry: LedgerEntry | undefined): boolean {
+  return (entry?.status === "FAILED" || entry?.status === "HELD") && entry.reason !== null;
+}
+
+function isPossible(content: string | null, writes: readonly ClientWrite[]): boolean {
+  if (content === null && writes.every((write) => write.content === null || write.excuse !== undefined)) return true;
+  return writes.some((write) => write.content === content && Witness.isLast(write, writes));
+}
+
+/** Which members' bytes may come to each: those of its rules' sources, of a whole mesh, and of what reached the source where a rule says so. */
+function allowedOrigins(world: World): ReadonlyMap<string, ReadonlySet<string>> {
+  const { members, rules } = world.topology;
+  const nameOf = (id: string) => members.find(({ bucket }) => bucket.id === id)!.name;
+  const allowed = new Map(members.map(({ name }) => [name, new Set([name])]));
+  // A chain of transit rules is as long as there are members at most.
+  for (let i = 0; i < members.length; i++) {
+    for (const rule of rules) {
+      const origins = rule.mesh?.map(nameOf) ?? (rule.transit ? [...allowed.get(nameOf(rule.source.id))!] : [nameOf(rule.source.id)]);
+      for (const { bucket } of rule.destinations) for (const origin of origins) allowed.get(nameOf(bucket.id))!.add(origin);
+    }
+  }
+  return allowed;
+}

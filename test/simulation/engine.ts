@@ -1,0 +1,121 @@
+import { type BackfillSummary, backfillRule } from "../../src/data-plane/backfill.ts";
+import { CarefulWays } from "../../src/data-plane/careful-ways.ts";
+import { EventIntake } from "../../src/data-plane/event-intake.ts";
+import { OwnWrites } from "../../src/data-plane/own-writes.ts";
+import { RuleIndex } from "../../src/data-plane/rule-index.ts";
+import { SyncSchedule } from "../../src/data-plane/sync-schedule.ts";
+import { Worker } from "../../src/data-plane/worker.ts";
+import type { Bucket } from "../../src/domain/bucket.ts";
+import type { GateLimits } from "../../src/domain/delete-gate.ts";
+import type { ParsedMessage } from "../../src/domain/event.ts";
+import type { Rule } from "../../src/domain/rule.ts";
+import type { Clock } from "../../src/ports/clock.ts";
+import type { Logger } from "../../src/ports/logger.ts";
+import type { ObjectStore } from "../../src/ports/object-store.ts";
+import type { State } from "../../src/ports/state.ts";
+import type { Transfer } from "../../src/ports/transfer.ts";
+import { silentMeter } from "../../src/testing/silent-meter.ts";
+
+/** What a process is made of: ports, each of them already slowed down, failed and stopped as the run wants it. */
+export interface ProcessParts {
+  readonly rules: readonly Rule[];
+  readonly state: State;
+  readonly storeOf: (bucket: Bucket) => ObjectStore;
+  readonly transfer: Transfer;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly newId: () => string;
+  readonly deleteGate: GateLimits;
+  readonly logger: Logger;
+  /** Null: this process compares no buckets by itself. */
+  readonly syncMs: number | null;
+  /** Whether the events of a store wait while nobody takes them in. */
+  readonly eventsAreQueued: (rule: Rule) => boolean;
+}
+
+export const RETRY = { maxAttempts: 8, initialMs: 1_000, maxMs: 60_000 } as const;
+
+/** One running replicast, put together as the product puts itself together, over the ports of a simulated world. */
+export class EngineProcess {
+  readonly #parts: ProcessParts;
+  readonly #rules: RuleIndex;
+  readonly #careful: CarefulWays;
+  readonly #worker: Worker;
+  readonly #intake: EventIntake;
+  readonly #schedule: SyncSchedule | undefined;
+
+  constructor(parts: ProcessParts) {
+    const { state, transfer, clock, logger, storeOf, syncMs, random, newId, deleteGate } = parts;
+    const rules = new RuleIndex(parts.rules);
+    const ownWrites = new OwnWrites(clock);
+    this.#parts = parts;
+    this.#rules = rules;
+    this.#careful = new CarefulWays({ transfer, storeOf, state, rules, clock, ownWrites, deleteGate, newId });
+    this.#worker = new Worker({
+      tasks: state.tasks,
+      transfer,
+      rules,
+      clock,
+      logger,
+      meter: silentMeter,
+      retry: RETRY,
+      concurrency: 4,
+      careful: this.#careful,
+      random,
+    });
+    this.#intake = new EventIntake({ tasks: state.tasks, journal: state.journal, rules, storeOf, clock, ownWrites });
+    if (syncMs === null) return;
+    this.#schedule = new SyncSchedule({
+      rules: parts.rules.filter(isComparedItself).map((rule) => ({
+        rule,
+        everyMs: syncMs,
+        stores: [...new Set(legsOf(rule, parts.rules).map(({ source }) => source.store))],
+        eventsAreQueued: legsOf(rule, parts.rules).every(parts.eventsAreQueued),
+      })),
+      sync: (rule, signal) => this.sync(rule, signal),
+      journal: state.journal,
+      clock,
+      logger,
+    });
+  }
+
+  start(): void {
+    this.#worker.start();
+    // Where the state refuses to be read the start of the product fails; a simulated one is started again by the world.
+    this.#schedule?.start().catch(() => undefined);
+  }
+
+  /** Takes a message in; where it cannot be made durable its store is synced, as behind the webhook. */
+  async accept(store: string, message: ParsedMessage): Promise<void> {
+    try {
+      await this.#intake.accept(store, message);
+    } catch (error) {
+      await this.#schedule?.noteOutage(store).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  sync(rule: Rule, signal?: AbortSignal): Promise<BackfillSummary> {
+    const { state, storeOf, clock } = this.#parts;
+    return backfillRule({
+      rule,
+      rules: this.#rules,
+      state,
+      storeOf,
+      clock,
+      meter: silentMeter,
+      room: async () => undefined,
+      onCounted: (route, objects) => this.#careful.gates.counted(route, objects),
+      signal,
+    });
+  }
+}
+
+/** The members of a mesh are all compared by its first. */
+export function isComparedItself({ mesh, source }: Rule): boolean {
+  return mesh === undefined || mesh[0] === source.id;
+}
+
+function legsOf(rule: Rule, rules: readonly Rule[]): readonly Rule[] {
+  return rule.mesh === undefined ? [rule] : rules.filter(({ id }) => id === rule.id);
+}
