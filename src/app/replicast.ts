@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { parseMessage } from "../adapters/event-source/s3-notification.ts";
 import { type Environment, type ResolvedConfig, settingsOf } from "../config/resolved-config.ts";
 import { createHandler, type Handler } from "../control-plane/handler.ts";
+import type { OutcomeFeed } from "../control-plane/outcome-stream.ts";
 import { backfillRule } from "../data-plane/backfill.ts";
 import { CarefulWays } from "../data-plane/careful-ways.ts";
 import { EventIntake } from "../data-plane/event-intake.ts";
@@ -45,7 +46,7 @@ export class Replicast {
   readonly #schedule: SyncSchedule;
   readonly #sources: readonly EventSource[];
   readonly #telemetry: Telemetry;
-  readonly #listeners = new Set<(outcome: RecordedOutcome) => void>();
+  readonly #listeners = new Set<Parameters<OutcomeFeed>[0]>();
   readonly #closing = new AbortController();
   #accepting = true;
 

@@ -161,7 +161,7 @@ class VerifyRun {
     else await this.#countDifference(row, { verdict, differs });
   }
 
-  async #countDifference(row: DiffRow, { verdict, differs }: Resolved): Promise<void> {
+  async #countDifference(row: DiffRow, { verdict, differs }: Resolved & { readonly verdict: Difference["kind"] }): Promise<void> {
     const summary = this.#summary(row);
     const entry = await this.#entry(row);
     if (entry?.status === "PENDING" || entry?.status === "HELD") summary.pending++;

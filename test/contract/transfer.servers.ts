@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { after, before } from "node:test";
 import { describeTransfer } from "../../src/testing/transfer-contract.ts";
 import { startMinio } from "../support/minio.ts";
@@ -10,7 +11,8 @@ let minio: RealServer;
 let versitygw: RealServer;
 
 before(async () => {
-  [minio, versitygw] = await Promise.all([startMinio(), startVersitygw()]);
+  const env = { MINIO_KMS_SECRET_KEY: `key-1:${randomBytes(32).toString("base64")}` }; // without a key it refuses to encrypt
+  [minio, versitygw] = await Promise.all([startMinio({ env }), startVersitygw()]);
 });
 after(() => Promise.all([minio[Symbol.asyncDispose](), versitygw[Symbol.asyncDispose]()]));
 

@@ -1,4 +1,5 @@
 import { after, before } from "node:test";
+import { EmbeddedS3Model } from "../../src/embedded-s3/model.ts";
 import { type RunningEmbeddedS3, startEmbeddedS3 } from "../../src/embedded-s3/server.ts";
 import { describeTransfer } from "../../src/testing/transfer-contract.ts";
 import { openTransfer } from "../support/transfer-harness.ts";
@@ -8,7 +9,9 @@ const credentials = { accessKeyId: "AKIDEXAMPLE", secretAccessKey: "secret/with+
 let servers: readonly RunningEmbeddedS3[] = [];
 
 before(async () => {
-  servers = await Promise.all([1, 2].map(() => startEmbeddedS3({ credentials, limits: { minPartBytes: 16 * KIB } })));
+  // One that encrypts and one that does not.
+  const models = [true, false].map((encrypts) => new EmbeddedS3Model({ encrypts, limits: { minPartBytes: 16 * KIB } }));
+  servers = await Promise.all(models.map((model) => startEmbeddedS3({ credentials, model })));
 });
 after(() => Promise.all(servers.map((server) => server.close())));
 

@@ -146,7 +146,8 @@ export class Checker {
     const told = members.map((member, i) => `${member}=${contents[i] ?? "nothing"}`).join(" ");
     const deletesStay = rules.some((rule) => rule.deletes !== "propagate") && writes.some((write) => write.content === null);
     const equal = deletesStay ? contents.filter((content) => content !== null) : contents;
-    if (new Set(equal).size > 1) this.#world.problem(11, `${key}: members differ: ${told}`);
+    const isComparable = members.every((member) => !this.#world.storeNamed(member).member.misorders);
+    if (new Set(equal).size > 1 && isComparable) this.#world.problem(11, `${key}: members differ: ${told}`);
     for (const content of new Set(equal))
       if (!isPossible(content, writes))
         this.#world.problem(3, `${key}: ${told}, and ${content ?? "a delete"} was overwritten by a client who knew of it`);

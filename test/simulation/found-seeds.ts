@@ -14,5 +14,4 @@ export const FOUND_SEEDS: readonly { readonly seed: number; readonly shape: Shap
   { seed: 14, shape: "mesh", found: "a delete that waited was undone by a third member" },
   { seed: 28, shape: "mesh", found: "a delete of a copy that was not recorded yet was no delete" },
   { seed: 192, shape: "mesh", found: "a holding was stored over an open intent, and the next write lost by the clock" },
-  { seed: 599, shape: "hybrid", found: "a delete that won at one member reached no third one" },
 ];

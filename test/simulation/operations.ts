@@ -1,4 +1,5 @@
 import type { Chance } from "./chance.ts";
+import { HOUR, SECOND } from "./times.ts";
 import { KEYS, type Topology } from "./topology.ts";
 
 /** What clients and misfortune do to the world, each at a time of its own; milliseconds since the run's start. */
@@ -10,9 +11,6 @@ export type Operation = { readonly at: number } & (
   | { readonly kind: "outage"; readonly member: string; readonly forMs: number }
   | { readonly kind: "lose-ledger" | "keep-ledger" | "restore-ledger" }
 );
-
-const SECOND = 1_000;
-const HOUR = 3_600 * SECOND;
 
 /** Draws what happens in a run: mostly clients on few keys, close together or far apart. */
 export function drawOperations(chance: Chance, topology: Topology): readonly Operation[] {

@@ -60,6 +60,7 @@ export async function runPlan(plan: Plan, { tamper, holdings }: PlanOptions = {}
   } catch (error) {
     world.problem(0, describeError(error));
   } finally {
+    await new Promise((resolve) => setImmediate(resolve)); // rejections that nobody handles are told between turns of the event loop
     process.off("unhandledRejection", onRejection);
   }
   return { plan, problems: world.problems, faults: world.faults.met, trace: world.trace, turns: world.scheduler.turnsTaken };

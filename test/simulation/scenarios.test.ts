@@ -1,10 +1,9 @@
 import { describe, test } from "node:test";
 import { Script } from "./script.ts";
+import { HOUR, MINUTE } from "./times.ts";
 import { type Member, memberOf, type Topology, topologyOf } from "./topology.ts";
 import type { World } from "./world.ts";
 
-const MINUTE = 60_000;
-const HOUR = 60 * MINUTE;
 const KEY = "a/k";
 
 const UNCONDITIONAL: Partial<Member> = { conditions: false };

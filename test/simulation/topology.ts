@@ -3,6 +3,7 @@ import type { ConflictPolicy } from "../../src/domain/decision.ts";
 import type { DeleteMode, Rule } from "../../src/domain/rule.ts";
 import { destinationOf, ruleOf } from "../support/rules.ts";
 import type { Chance } from "./chance.ts";
+import { MINUTE } from "./times.ts";
 
 /** One bucket and the store it is alone in, as far as stores differ. */
 export interface Member {
@@ -39,8 +40,6 @@ interface Terms {
   readonly conflict: ConflictPolicy;
   readonly expirations: boolean;
 }
-
-const MINUTE = 60_000;
 
 export function memberOf(name: string, traits: Partial<Member> = {}): Member {
   const alias = name.toLowerCase();

@@ -1,9 +1,7 @@
 import { readS3Record } from "../../src/adapters/event-source/s3-record.ts";
 import { EmbeddedTransfer } from "../../src/adapters/object-store/embedded/transfer.ts";
 import type { GateLimits } from "../../src/domain/delete-gate.ts";
-import { isReplicationError, ReplicationError } from "../../src/domain/error.ts";
-import type { BucketEvent } from "../../src/domain/event.ts";
-import type { Holding } from "../../src/domain/holding.ts";
+import { isReplicationError } from "../../src/domain/error.ts";
 import type { Rule } from "../../src/domain/rule.ts";
 import type { NotificationRecord } from "../../src/embedded-s3/notification.ts";
 import type { Logger } from "../../src/ports/logger.ts";
@@ -11,12 +9,16 @@ import type { Outcome } from "../../src/ports/state.ts";
 import { type MemorySnapshot, MemoryState } from "../../src/testing/memory-state.ts";
 import { Chance } from "./chance.ts";
 import { EngineProcess, isComparedItself, type ProcessParts } from "./engine.ts";
-import { type FaultRates, Faults, type StepFault } from "./faults.ts";
+import { type FaultRates, Faults } from "./faults.ts";
+import { HoldingsTrace } from "./holdings-trace.ts";
 import { describeOperation, type Operation } from "./operations.ts";
+import { type Delivery, Post, type Receiver } from "./post.ts";
 import { type Actor, Scheduler } from "./scheduler.ts";
 import { steppedState } from "./stepped-state.ts";
+import { type Held, type Stepper, Steps } from "./steps.ts";
 import { SimulatedStore } from "./store.ts";
-import { describeTopology, KEYS, type Member, type Topology } from "./topology.ts";
+import { HOUR, MINUTE, SECOND } from "./times.ts";
+import { describeTopology, type Member, type Topology } from "./topology.ts";
 import { type ClientWrite, type EngineEffect, Witness } from "./witness.ts";
 
 export interface WorldOptions {
@@ -43,36 +45,10 @@ export interface Problem {
   readonly text: string;
 }
 
-/** A step that a script holds up. */
-export interface Held {
-  /** Resolves when somebody waits here. */
-  readonly reached: Promise<void>;
-  release(): void;
-}
-
-interface Running {
-  readonly actor: Actor;
-  readonly engine: EngineProcess;
-  /** Steps that have begun and not ended. */
-  open: number;
-}
-
-interface Hold {
-  readonly matches: (step: string) => boolean;
-  readonly reached: () => void;
-  readonly released: Promise<void>;
-  used: boolean;
-}
+interface Running extends Receiver, Stepper {}
 
 const START = Date.UTC(2026, 0, 1);
-const SECOND = 1_000;
-const MINUTE = 60 * SECOND;
-const HOUR = 60 * MINUTE;
 const SYNC_MS = HOUR;
-/** Longer than any lease. */
-const LONG_PAUSE_MS = 7 * HOUR;
-/** After this an event that nobody acknowledged is given to somebody else. */
-const VISIBILITY_MS = 30 * SECOND;
 /** Nothing takes longer once nothing goes wrong any more. */
 const PATIENCE_MS = 2 * 24 * HOUR;
 const ROUNDS = 8;
@@ -96,19 +72,20 @@ export class World {
   readonly recordedReplicas: Set<string> = new Set();
   /** `member key` of changes of tags that a process took in. */
   readonly toldTags: Set<string> = new Set();
-  readonly #holdings = new Map<string, string>();
   readonly #toldWrites = new Set<number>();
   readonly #options: WorldOptions;
   readonly #chance: Chance;
   readonly #itself: Actor;
   readonly #running: (Running | undefined)[] = [];
   readonly #births: number[] = [];
-  readonly #counts = new Map<string, number>();
   readonly #outages = new Map<string, number>();
   readonly #leases = new Map<string, string>();
-  readonly #holds: Hold[] = [];
+  readonly #post: Post;
+  readonly #steps: Steps;
+  readonly #holdings: HoldingsTrace | undefined;
   #judge: ((effect: EngineEffect) => void) | undefined;
-  #deliveries = 0;
+  /** How often each kind of thing happened so far. */
+  readonly #counts = new Map<string, number>();
   #acting: "client" | "nobody" | undefined;
   #written: ClientWrite | undefined;
   #kept: MemorySnapshot | undefined;
@@ -120,6 +97,17 @@ export class World {
     this.#itself = this.scheduler.actor("world");
     this.faults = new Faults(this.#chance.of("faults"), options.rates, options.without ?? new Set());
     this.state = new MemoryState({ clock: this.scheduler.clockOf(this.#itself, () => 0) });
+    const { brisk = false } = options;
+    const common = { scheduler: this.scheduler, chance: this.#chance, faults: this.faults, brisk, note: (text: string) => this.note(text) };
+    this.#steps = new Steps({ ...common, isOut: (member) => (this.#outages.get(member) ?? 0) > this.scheduler.now });
+    this.#post = new Post({
+      ...common,
+      actor: this.#itself,
+      receivers: () => this.#running.filter((running) => running !== undefined),
+      onTold: (delivery) => this.#told(delivery),
+      onLost: (delivery) => this.#lost(delivery),
+    });
+    if (options.holdings === true) this.#holdings = new HoldingsTrace(this.state.holdings, options.topology.members);
     this.stores = new Map(options.topology.members.map((member) => [member.bucket.id, this.#openStore(member)]));
   }
 
@@ -246,7 +234,9 @@ export class World {
     const [key] = reading.keys;
     this.#written = undefined;
     if (reading.kind !== "attributes") this.#bearWitness(store, key);
-    this.#announce(store, { ...reading, keys: [key] });
+    const id = `event ${store.member.name} ${reading.eventName} ${key}`;
+    const event = { ...reading, keys: [key] } as const;
+    this.#post.announce({ member: store.member, event, write: this.#written, id: `${id}#${this.#count(id)}` });
   }
 
   #bearWitness(store: SimulatedStore, key: string): void {
@@ -281,74 +271,14 @@ export class World {
     this.#judge = judge;
   }
 
-  // ——— events on their way ———
-
-  #announce(store: SimulatedStore, event: BucketEvent): void {
-    const { name } = store.member;
-    const id = `event ${name} ${event.eventName} ${event.keys[0]}`;
-    const nth = `${id}#${this.#count(id)}`;
-    const fault = this.faults.ofEvent(nth);
-    const delivery = { store, event, write: this.#written, id: nth };
-    if (fault !== undefined) this.note(`  ${nth}: ${fault}`);
-    if (fault === "lost") this.#lost(delivery);
-    else this.#send(delivery, this.#travelTime(nth, fault));
-    if (fault === "twice") this.#send(delivery, this.#travelTime(`${nth} again`, undefined) * 10);
-  }
-
-  #travelTime(id: string, fault: string | undefined): number {
-    if (fault === "at-once") return 0;
-    if (fault === "late") return this.#chance.whole(`${id} late`, [10 * SECOND, HOUR]);
-    return this.#options.brisk === true ? 1 : this.#chance.whole(`${id} travels`, [1, 700]);
-  }
-
-  #send(delivery: Delivery, afterMs: number): void {
-    this.#deliveries++;
-    const at = this.scheduler.now + afterMs;
-    this.scheduler.at(this.#itself, { at, order: this.#chance.draw(delivery.id) }, () => {
-      this.#deliveries--;
-      this.#hand(delivery);
-    });
-  }
-
-  /** Gives an event to a process that is up; what is not acknowledged in time is given again, where the store's events are queued. */
-  #hand(delivery: Delivery): void {
-    const { store, event } = delivery;
-    const up = this.#running.filter((running) => running !== undefined);
-    const again = () => (store.member.events === "queued" ? this.#send(delivery, VISIBILITY_MS) : this.#lost(delivery));
-    if (up.length === 0) {
-      again();
-      return;
-    }
-    const running = this.#chance.pick(`${delivery.id} to`, up);
-    this.note(`  ${delivery.id} reaches ${running.actor.name}`);
-    let open = true;
-    const close = (then: () => void) => {
-      if (open) then();
-      open = false;
-    };
-    running.engine.accept(store.member.bucket.store, { events: [event], ignored: 0, malformed: [] }).then(
-      () => close(() => this.#told(delivery)),
-      () => close(again),
-    );
-    // A process that died holding it never answers.
-    const watch = () => {
-      if (!open) return;
-      if (running.actor.alive) this.scheduler.at(this.#itself, { at: this.scheduler.now + VISIBILITY_MS, order: 0 }, watch);
-      else close(again);
-    };
-    watch();
-    this.scheduler.at(this.#itself, { at: this.scheduler.now + VISIBILITY_MS, order: 0 }, watch);
-  }
-
-  #told({ write, store, event }: Delivery): void {
+  #told({ write, member, event }: Delivery): void {
     if (write !== undefined) this.#toldWrites.add(write.id);
-    if (event.kind === "attributes") this.toldTags.add(`${store.member.name} ${event.keys[0]}`);
+    if (event.kind === "attributes") this.toldTags.add(`${member.name} ${event.keys[0]}`);
   }
 
-  #lost({ store, event, write, id }: Delivery): void {
+  #lost({ member, event, write }: Delivery): void {
     if (write !== undefined && this.#toldWrites.has(write.id)) return;
-    this.note(`  ${id} is lost`);
-    this.untold.add(`${store.member.name} ${event.keys[0]}`);
+    this.untold.add(`${member.name} ${event.keys[0]}`);
     if (write?.content === null) write.excuse ??= "its event was lost";
   }
 
@@ -359,17 +289,19 @@ export class World {
     this.#births[index] = births;
     const name = births === 1 ? `p${index + 1}` : `p${index + 1}.${births}`;
     const actor = this.scheduler.actor(name);
-    const running: Running = { actor, engine: this.#assemble(actor, index), open: 0 };
+    const stepper: Stepper = { actor, open: 0, crash: (backAfterMs) => this.crash(index, backAfterMs) };
+    const running: Running = Object.assign(stepper, { engine: this.#assemble(stepper, index === 0 ? SYNC_MS : null) });
     this.#running[index] = running;
     this.note(`${name} starts`);
     running.engine.start();
   }
 
-  #assemble(actor: Actor, index: number): EngineProcess {
+  #assemble(stepper: Stepper, syncMs: number | null): EngineProcess {
+    const { actor } = stepper;
     const stores = new Map(
       [...this.stores].map(([id, store]) => [
         id,
-        store.through((label, { key = "" }) => this.#storeStep({ actor, index }, { store, label, key })),
+        store.through((label, { key = "" }) => this.#steps.atStore(stepper, { member: store.member.name, label, key })),
       ]),
     );
     const storeOf = (bucket: { readonly id: string }) => stores.get(bucket.id)!;
@@ -378,10 +310,10 @@ export class World {
     const parts: ProcessParts = {
       rules: this.topology.rules,
       state: steppedState(this.state, {
-        step: (label) => this.#stateStep({ actor, index }, label),
+        step: (label) => this.#steps.atState(stepper, label),
         later: (run) => void this.scheduler.at(actor, { at: this.scheduler.now, order: order.draw(`bell ${timers++}`) }, run),
         onClaimed: (task, lease) => void this.#leases.set(task, lease),
-        onEffect: this.#options.holdings === true ? () => this.#noteHoldings() : undefined,
+        onEffect: this.#holdings === undefined ? undefined : () => this.#noteHoldings(),
         onRecorded: (task, outcome) => this.#recorded(actor, task, outcome),
       }),
       storeOf,
@@ -391,7 +323,7 @@ export class World {
       deleteGate: this.#options.deleteGate ?? { max: 1_000, percent: 100, windowMs: HOUR },
       random: this.#chance.stream(`random of ${actor.name}`),
       logger: this.#logger(actor.name),
-      syncMs: index === 0 ? SYNC_MS : null,
+      syncMs,
       eventsAreQueued: (rule: Rule) => this.stores.get(rule.source.id)?.member.events === "queued",
     };
     return new EngineProcess(this.#options.tamper?.(parts) ?? parts);
@@ -407,15 +339,7 @@ export class World {
   }
 
   async #noteHoldings(): Promise<void> {
-    for (const { bucket, name } of this.topology.members) {
-      for (const key of KEYS) {
-        const { holding, intents } = await this.state.holdings.known(bucket.id, key);
-        const place = `${name}/${key}`;
-        const text = `${holding === undefined ? "unknown" : describeHolding(holding)}${intents.map(({ id, expected }) => ` (${id} ${expected === null ? "deletes" : "writes"})`).join("")}`;
-        if ((this.#holdings.get(place) ?? "unknown") !== text) this.note(`      known of ${place}: ${text}`);
-        this.#holdings.set(place, text);
-      }
-    }
+    for (const line of (await this.#holdings?.changes()) ?? []) this.note(line);
   }
 
   /** The name of the member with this canonical id. */
@@ -445,77 +369,9 @@ export class World {
     });
   }
 
-  // ——— steps ———
-
-  /** Holds up the next step whose name matches until it is released. */
+  /** Holds up the next step of a process whose name matches, as `p1 B.put:before a/k`. */
   hold(matches: (step: string) => boolean): Held {
-    const reached = Promise.withResolvers<void>();
-    const released = Promise.withResolvers<void>();
-    this.#holds.push({ matches, reached: reached.resolve, released: released.promise, used: false });
-    return { reached: reached.promise, release: released.resolve };
-  }
-
-  async #storeStep(who: Who, { store, label, key }: { store: SimulatedStore; label: string; key: string }): Promise<void> {
-    const { name } = store.member;
-    const [call, moment] = label.split(":");
-    const before = moment === "before";
-    const isWrite = !READS.has(call ?? "");
-    const possible: readonly StepFault[] = before
-      ? ["crash", "pause", "stall", "refused"]
-      : isWrite
-        ? ["crash", "pause", "stall", "lost-answer"]
-        : ["crash", "pause"];
-    const { fault, id } = await this.#step(who, `${name}.${label} ${key}`, possible);
-    if (before && (this.#outages.get(name) ?? 0) > this.scheduler.now) throw new ReplicationError("StoreUnreachable", `${id}: no answer`);
-    if (fault === "refused") throw this.faults.refusalOf(id, isWrite);
-    if (fault === "lost-answer") throw new ReplicationError("RequestTimeout", `${id}: the answer was lost`);
-  }
-
-  async #stateStep(who: Who, label: string): Promise<void> {
-    const before = label.endsWith(":before");
-    const refusable = before && !NEVER_REFUSED.has(label);
-    const { fault, id } = await this.#step(who, `state.${label}`, refusable ? ["crash", "pause", "refused"] : ["crash", "pause"]);
-    if (fault === "refused") throw new ReplicationError("LedgerUnavailable", `${id}: the disk refuses`);
-  }
-
-  async #step({ actor, index }: Who, name: string, possible: readonly StepFault[]): Promise<{ fault: StepFault | undefined; id: string }> {
-    const step = `${actor.name} ${name}`;
-    const id = `${step}#${this.#count(step)}`;
-    const running = this.#running[index];
-    if (running?.actor !== actor) return never();
-    running.open++;
-    await this.#holdUp(step);
-    await this.scheduler.wait(actor, this.#latency(id), this.#chance.draw(`${id} order`));
-    const fault = this.faults.atStep(id, possible);
-    if (fault !== undefined) this.note(`  ${id}: ${fault}`);
-    if (fault === "crash") {
-      this.crash(index, this.#chance.pick(`${id} back`, [SECOND, 30 * SECOND, 10 * MINUTE]));
-      return never();
-    }
-    if (fault === "stall") await this.scheduler.wait(actor, this.#chance.pick(`${id} stalls`, [MINUTE, LONG_PAUSE_MS]), 0);
-    if (fault === "pause") {
-      actor.pausedUntil = this.scheduler.now + this.#chance.pick(`${id} pauses`, [MINUTE, LONG_PAUSE_MS]);
-      await this.scheduler.wait(actor, 0, 0);
-    }
-    running.open--;
-    return { fault, id };
-  }
-
-  async #holdUp(step: string): Promise<void> {
-    const hold = this.#holds.find((candidate) => !candidate.used && candidate.matches(step));
-    if (hold === undefined) return;
-    hold.used = true;
-    this.note(`  ${step} is held up`);
-    hold.reached();
-    await hold.released;
-  }
-
-  #latency(id: string): number {
-    if (this.#options.brisk === true) return 0;
-    const drawn = this.#chance.draw(`${id} takes`);
-    if (drawn < 0.8) return Math.floor(drawn * 20);
-    if (drawn < 0.97) return Math.floor((drawn - 0.8) * 4_000);
-    return Math.floor((drawn - 0.97) * 300_000);
+    return this.#steps.hold(matches);
   }
 
   #count(name: string): number {
@@ -546,7 +402,7 @@ export class World {
   async quiet(): Promise<boolean> {
     const limit = this.scheduler.now + PATIENCE_MS;
     for (let step = SECOND; ; step = Math.min(HOUR, step * 2)) {
-      const still = () => this.#deliveries === 0 && this.#running.every((running) => (running?.open ?? 0) === 0);
+      const still = () => this.#post.isIdle && this.#running.every((running) => (running?.open ?? 0) === 0);
       await this.scheduler.runUntil(still, limit);
       const pending = await this.state.tasks.pending();
       if (still() && pending.every(({ operations }) => operations === 0)) return true;
@@ -583,31 +439,4 @@ export class World {
       if (!isReplicationError(error) || error.code !== "ListingOutOfOrder") throw error;
     }
   }
-}
-
-interface Who {
-  readonly actor: Actor;
-  readonly index: number;
-}
-
-interface Delivery {
-  readonly store: SimulatedStore;
-  readonly event: BucketEvent;
-  readonly write: ClientWrite | undefined;
-  readonly id: string;
-}
-
-/** A state that refuses these ends the process, in the way of an unhandled rejection. */
-const NEVER_REFUSED: ReadonlySet<string> = new Set(["journal.syncProgress:before"]);
-
-const READS: ReadonlySet<string> = new Set(["list", "head", "get", "tags", "listVersions", "describe"]);
-
-function describeHolding({ object, content, isReplica, revision }: Holding): string {
-  const history = Object.entries(content.history).map(([bucket, count]) => `${bucket.slice(5, 6)}${count}`);
-  return `${object === null ? "deleted" : object.etag.slice(0, 6)} from ${content.origin.slice(5, 6)} {${history.join(" ")}}${isReplica ? " replica" : ""} r${revision}`;
-}
-
-/** What a process that has died waits for. */
-function never(): Promise<never> {
-  return new Promise(() => undefined);
 }

@@ -38,7 +38,7 @@ export class MemorySafeguards implements Safeguards {
     const after = parseToken(filter.nextToken);
     const matching = [...this.#memory.rows.conflicts.values()]
       .filter((conflict) => (filter.rule ?? conflict.rule) === conflict.rule)
-      .filter(({ winner }) => filter.open === undefined || filter.open === (winner === null))
+      .filter(({ resolvedAt }) => filter.open === undefined || filter.open === (resolvedAt === null))
       .filter((conflict) => after === undefined || newestFirst(conflict, after) > 0)
       .sort(newestFirst);
     const conflicts = matching.slice(0, filter.limit);

@@ -54,6 +54,8 @@ const SLOW_HEADERS_TIMEOUT_MS = 300_000;
 const SLOW_OPERATIONS: ReadonlySet<string> = new Set(["CopyObject", "UploadPartCopy", "CompleteMultipartUpload"]);
 const BODY_TIMEOUT_MS = 60_000;
 const CONNECT_TIMEOUT_MS = 10_000;
+/** The Date header knows whole seconds: on average it is half a second late. */
+const HALF_SECOND_MS = 500;
 /** How it shows that the server, or something on the way to it, hung up. */
 const HUNG_UP: ReadonlySet<unknown> = new Set(["ECONNRESET", "EPIPE", "UND_ERR_SOCKET"]);
 
@@ -69,6 +71,8 @@ export class S3Client {
   readonly store: string;
   /** `server` header of the last answer: says which profile applies. */
   serverName = "";
+  #serverDate: string | undefined;
+  #answeredAt = 0;
   readonly #options: S3ClientOptions;
   readonly #base: URL;
   readonly #signer: Signer;
@@ -79,6 +83,12 @@ export class S3Client {
     this.#options = options;
     this.#base = new URL(options.endpoint ?? `https://s3.${options.region}.${dnsSuffix(options.region)}`);
     this.#signer = new Signer(options.region);
+  }
+
+  /** How far the store's clock is ahead of this machine's by its last answer, to a second; undefined before it told the time. */
+  get clockSkewMs(): number | undefined {
+    const ms = Date.parse(this.#serverDate ?? "") - this.#answeredAt;
+    return Number.isNaN(ms) ? undefined : ms + HALF_SECOND_MS;
   }
 
   get endpoint(): string {
@@ -95,6 +105,8 @@ export class S3Client {
     try {
       const answer = await this.#exchange(target, request);
       this.serverName = answer.headers["server"] ?? this.serverName;
+      this.#serverDate = answer.headers["date"];
+      this.#answeredAt = Date.now();
       this.#options.onRequest?.(operation, answer.status);
       return answer;
     } catch (cause) {

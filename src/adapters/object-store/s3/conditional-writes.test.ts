@@ -6,6 +6,7 @@ import { type Interception, type Interceptor, interceptorBefore } from "../../..
 import { type AdaptedStore, adapt, bucketIn, transferOver } from "../../../../test/support/s3-adapter.ts";
 import type { Bucket } from "../../../domain/bucket.ts";
 import { Body } from "../../../embedded-s3/body.ts";
+import { EmbeddedS3Model } from "../../../embedded-s3/model.ts";
 import { type RunningEmbeddedS3, startEmbeddedS3 } from "../../../embedded-s3/server.ts";
 import type { TransferDestination, TransferOutcome, TransferRequest, TransferResult } from "../../../ports/transfer.ts";
 
@@ -23,8 +24,8 @@ let near: Bucket;
 let far: Bucket;
 
 before(async () => {
-  const limits = { minPartBytes: KIB };
-  servers = [await startEmbeddedS3({ credentials, limits }), await startEmbeddedS3({ credentials, limits })];
+  const start = () => startEmbeddedS3({ credentials, model: new EmbeddedS3Model({ encrypts: true, limits: { minPartBytes: KIB } }) });
+  servers = [await start(), await start()];
 });
 after(() => Promise.all(servers.map((server) => server.close())));
 
@@ -211,6 +212,21 @@ describe("S3Transfer and what a destination is asked to add", () => {
       assert.deepEqual([...asked], ["aws:kms key-1"]);
       for (const index of [0, 1] as const)
         assert.deepEqual(servers[index].model.listUploads((index === 0 ? near : far).bucket, {}).uploads, []);
+    });
+  }
+
+  for (const [size, place] of SIZES.flatMap((of) => [[of, "near"] as const, [of, "far"] as const])) {
+    it(`does not take the ETag of an encrypted replica for a fault, nor for a reason to copy twice (${size}, ${place})`, async () => {
+      const hint = await put(size);
+      const bucket = place === "near" ? near : far;
+      assert.deepEqual(codes(await copy(hint, to(bucket, { key: "plain" }))), ["copied"]);
+      for (const { requests } of stores) requests.splice(0);
+      const [outcome] = outcomes(await copy(hint, to(bucket, { encryption: { type: "aws:kms" } })));
+      assert.ok(outcome?.kind === "copied", outcome?.kind === "failed" ? outcome.error.message : "");
+      assert.notEqual(outcome.etag, hint.etag);
+      assert.deepEqual(outcome.notes, size === "in parts" ? ["ETagNotKept"] : []);
+      const writes = stores.flatMap(({ requests }) => requests).filter((operation) => /^(Put|Copy|Create)/.test(operation));
+      assert.equal(writes.length, 1);
     });
   }
 

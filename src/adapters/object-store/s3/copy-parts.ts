@@ -41,7 +41,8 @@ export async function copyInParts(
   writes: readonly ReplicaWrite[],
   sameStore: (write: ReplicaWrite) => boolean,
 ): Promise<readonly TransferOutcome[]> {
-  const layout = await sourceLayout(copy);
+  const { parts, final } = await sourceLayout(copy);
+  const layout = { parts, final: final || writes.every((write) => write.losesEtag) };
   const outcomes = [...(await attempt(copy, { writes, sameStore, layout }))];
   const wrong = writes.filter((_, i) => outcomes[i] === "layout");
   if (wrong.length > 0) {
@@ -216,7 +217,8 @@ async function relayPart(copy: PartsCopy, { part, final }: StreamedPart, uploads
   const digest = final ? createHash("md5") : undefined;
   const results = await opened.body.pipe(requests, { signal: copy.signal, onChunk: digest && ((chunk) => digest.update(chunk)) });
   const md5 = digest?.digest("hex");
-  return md5 === undefined ? results : results.map((result) => rejectSpoilt(result, md5));
+  if (md5 === undefined) return results;
+  return results.map((result, i) => (uploads[i]?.write.losesEtag ? result : rejectSpoilt(result, md5)));
 }
 
 /** Under a layout that does not keep the ETag the source's says nothing of the parts: each is held to the hash of what was sent. */

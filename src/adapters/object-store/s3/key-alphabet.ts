@@ -48,6 +48,13 @@ export class KeyAlphabet {
     return kinds.length === 0 ? undefined : this.#firstRefusal(key, kinds, signal);
   }
 
+  /** The kinds of odd keys that the bucket does not hold as they are, each found out by one such key. Not for buckets with object lock. */
+  async refusedKinds(signal?: AbortSignal): Promise<readonly string[]> {
+    const refused: string[] = [];
+    for (const kind of ODD_KINDS) if (!(await this.#holds(kind, signal))) refused.push(kind.name);
+    return refused;
+  }
+
   async #firstRefusal(key: string, kinds: readonly OddKind[], signal: AbortSignal | undefined): Promise<ReplicationError | undefined> {
     for (const kind of kinds) {
       if (!(await this.#holds(kind, signal))) return notRepresentable(this.#store, key, kind);

@@ -84,12 +84,12 @@ function parseTime(text: string): number {
  * Says how the keys of a page are written where the page itself proves it: a character that encoding would have replaced, or an escape that
  * cannot be one, means `raw`. Undefined: nothing proves anything.
  */
-export function provenEncoding(objects: readonly ListedObject[]): KeyEncoding | undefined {
+export function provenEncoding(objects: readonly Pick<ListedObject, "key">[]): KeyEncoding | undefined {
   return objects.some(({ key }) => NEVER_ENCODED.test(key) || BROKEN_ESCAPE.test(key)) ? "raw" : undefined;
 }
 
 /** The keys that would read differently under the two encodings. */
-export function ambiguousKeys(objects: readonly ListedObject[]): readonly string[] {
+export function ambiguousKeys(objects: readonly Pick<ListedObject, "key">[]): readonly string[] {
   return objects.flatMap(({ key }) => (AMBIGUOUS.test(key) ? [key] : []));
 }
 

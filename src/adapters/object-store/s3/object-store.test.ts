@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { hash } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import { after, afterEach, before, beforeEach, describe, it } from "node:test";
 import { type Interception, type Interceptor, interceptorBefore } from "../../../../test/support/intercept.ts";
@@ -152,5 +153,61 @@ describe("S3ObjectStore and answers that are not what they seem", () => {
     front.intercept = () => "cut";
     await assert.rejects(store.put("k", Buffer.from("x")), { code: "StoreUnreachable", disposition: "retry" });
     assert.deepEqual(adapted.requests, ["PutObject", "PutObject"]);
+  });
+});
+
+describe("S3ObjectStore and versions", () => {
+  beforeEach(() => server.model.setVersioning(store.bucket.bucket, "Enabled"));
+
+  it("finds the delete marker that a HEAD keeps quiet about, and takes no other key's for it", async () => {
+    for (const key of ["a+b", "a+bc"]) await store.put(key, Buffer.from("x"));
+    for (const key of ["a+b", "a+bc"]) await store.delete(key);
+    front.rewrite = ({ method }, headers) => {
+      if (method === "HEAD") delete headers["x-amz-delete-marker"];
+    };
+    const marker = await store.observe("a+b");
+    const [latest] = (await store.listVersions({ prefix: "a+b", maxKeys: 1 })).versions;
+    assert.deepEqual(marker, { kind: "marker", versionId: latest?.versionId, lastModified: latest?.lastModified });
+    assert.deepEqual(await store.observe("a"), { kind: "absent" });
+    assert.deepEqual(await store.observe("a+"), { kind: "absent" });
+  });
+
+  it("believes in an absence where versions may not be looked at, and only of a bucket that can be listed", async () => {
+    const deny = (part: string) => (request: IncomingMessage) =>
+      request.url?.includes(part) ? { status: 403, body: "<Error><Code>AccessDenied</Code></Error>" } : undefined;
+    for (const part of ["versioning", "versions"]) {
+      front.intercept = deny(part);
+      assert.deepEqual(await store.observe("absent"), { kind: "absent" });
+    }
+    front.intercept = deny("list-type");
+    await assert.rejects(store.observe("absent"), { code: "AccessDenied" });
+  });
+
+  it("fails where a listing of versions does not go on, instead of going round", async () => {
+    for (let i = 0; i < 3; i++) await store.put("a", Buffer.from(`${i}`));
+    const { next } = await store.listVersions({ maxKeys: 1 });
+    assert.ok(next !== undefined);
+    const { keyMarker, versionIdMarker = "" } = next;
+    const markers = `<NextKeyMarker>${keyMarker}</NextKeyMarker><NextVersionIdMarker>${versionIdMarker}</NextVersionIdMarker>`;
+    front.intercept = () => ({ status: 200, body: `<ListVersionsResult><IsTruncated>true</IsTruncated>${markers}</ListVersionsResult>` });
+    await assert.rejects(store.listVersions({ maxKeys: 1, ...next }), { code: "MalformedResponse" });
+  });
+});
+
+describe("S3ObjectStore and tags", () => {
+  it("sends what XML would read otherwise as it is, with a digest", async () => {
+    await store.put("a", Buffer.from("x"));
+    let [body, digest] = ["", ""];
+    front.intercept = (request) => {
+      if (request.method !== "PUT") return undefined;
+      digest = `${request.headers["content-md5"]}`;
+      request.on("data", (chunk: Buffer) => {
+        body += chunk.toString();
+      });
+      return { status: 200 };
+    };
+    await store.putTags("a", { "<&>": "line\r\nnext" });
+    assert.ok(body.includes("<Key>&lt;&amp;&gt;</Key><Value>line&#13;\nnext</Value>"), body);
+    assert.equal(digest, hash("md5", body, "base64"));
   });
 });

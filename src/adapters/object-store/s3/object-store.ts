@@ -52,7 +52,7 @@ export class S3ObjectStore implements ObjectStore {
     if (page.next === undefined) return { versions };
     const isStuck = page.next.versionIdMarker === options.versionIdMarker && page.next.keyMarker === options.keyMarker;
     if (isStuck) throw new ReplicationError("MalformedResponse", "a listing of versions does not go on", { at: at(request) });
-    const [marker] = await this.#decoded([{ key: page.next.keyMarker, etag: "", sizeBytes: 0, lastModified: 0 }], options.signal);
+    const [marker] = await this.#decoded([{ key: page.next.keyMarker }], options.signal);
     return { versions, next: { keyMarker: marker?.key ?? "", versionIdMarker: page.next.versionIdMarker || undefined } };
   }
 
@@ -212,7 +212,7 @@ export class S3ObjectStore implements ObjectStore {
   }
 
   /** Gives keys their true form; how the server writes them is learned once, by asking for both readings of keys in doubt. */
-  async #decoded<T extends ListedObject>(objects: readonly T[], signal: AbortSignal | undefined): Promise<readonly T[]> {
+  async #decoded<T extends Pick<ListedObject, "key">>(objects: readonly T[], signal: AbortSignal | undefined): Promise<readonly T[]> {
     const doubtful = ambiguousKeys(objects);
     if (doubtful.length === 0) return objects;
     this.#keyEncoding ??= provenEncoding(objects) ?? (await this.#learnEncoding(doubtful, signal));

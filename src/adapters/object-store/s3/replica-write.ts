@@ -85,6 +85,11 @@ export class ReplicaWrite {
     return headers;
   }
 
+  /** Whether no replica here can have the source's ETag, whatever its parts: under KMS it is made of more than the bytes. */
+  get losesEtag(): boolean {
+    return this.destination.encryption?.type === "aws:kms";
+  }
+
   /** Whether the replica gets the source's tags. */
   get keepsTags(): boolean {
     return this.destination.preserve.tags && !this.#withoutTags;

@@ -65,8 +65,8 @@ export class SqliteSafeguards implements Safeguards {
   }
 
   async saveConflict(conflict: Conflict): Promise<void> {
-    const { id, rule, winner, detectedAt } = conflict;
-    await this.#write("saveConflict", id, rule, winner === null ? 1 : 0, detectedAt, JSON.stringify(conflict));
+    const { id, rule, resolvedAt, detectedAt } = conflict;
+    await this.#write("saveConflict", id, rule, resolvedAt === null ? 1 : 0, detectedAt, JSON.stringify(conflict));
   }
 
   async conflict(id: string): Promise<Conflict | undefined> {

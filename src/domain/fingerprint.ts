@@ -1,0 +1,41 @@
+/** What a bucket was found to be and to honour by trying it, kept so that a start need not try again. */
+export interface Fingerprint {
+  /** Milliseconds since the epoch. */
+  readonly takenAt: number;
+  /** What the server called itself; '' where it did not. */
+  readonly server: string;
+  /** The conditions that writes are refused by. */
+  readonly honours: Honours;
+  /** What a doctor found beside it; absent where only the conditions were asked for. */
+  readonly survey?: SurveyedTraits | undefined;
+}
+
+export interface Honours {
+  readonly conditionalPut: boolean;
+  readonly conditionalCopy: boolean;
+  readonly conditionalComplete: boolean;
+  readonly conditionalDelete: boolean;
+}
+
+/** Null: could not be tried. */
+export interface SurveyedTraits {
+  /** Listings come in the order of the keys' UTF-8 bytes. */
+  readonly listsInOrder: boolean | null;
+  /** How listings write keys when asked to encode them. */
+  readonly keyEncoding: "url" | "raw" | null;
+  /** Kinds of keys that the bucket refuses, rewrites or hides. */
+  readonly refusedKeys: readonly string[] | null;
+  /** An object and others below it, as below a folder, can be there at once. */
+  readonly holdsKeyAndBelow: boolean | null;
+  readonly checksums: boolean | null;
+  readonly tags: boolean | null;
+  readonly acl: boolean | null;
+}
+
+/** A server may be upgraded under its name. */
+const MAX_AGE_MS = 7 * 86_400_000;
+
+/** Is true where a fingerprint still speaks for a server that calls itself so. */
+export function isCurrent({ takenAt, server }: Fingerprint, now: { readonly server: string; readonly at: number }): boolean {
+  return server === now.server && takenAt <= now.at && now.at - takenAt < MAX_AGE_MS;
+}
