@@ -3,6 +3,7 @@ import { parseMessage } from "../adapters/event-source/s3-notification.ts";
 import { type Environment, type ResolvedConfig, settingsOf } from "../config/resolved-config.ts";
 import { createHandler, type Handler } from "../control-plane/handler.ts";
 import type { OutcomeFeed } from "../control-plane/outcome-stream.ts";
+import { AttributeSchedule, attributePass } from "../data-plane/attribute-pass.ts";
 import { backfillRule } from "../data-plane/backfill.ts";
 import { CarefulWays } from "../data-plane/careful-ways.ts";
 import { EventIntake } from "../data-plane/event-intake.ts";
@@ -10,7 +11,7 @@ import { OwnWrites } from "../data-plane/own-writes.ts";
 import { RuleIndex } from "../data-plane/rule-index.ts";
 import { type ScheduledRule, SyncSchedule } from "../data-plane/sync-schedule.ts";
 import { Worker } from "../data-plane/worker.ts";
-import type { Rule } from "../domain/rule.ts";
+import { isFirstDirection, type Rule } from "../domain/rule.ts";
 import { aborted } from "../lib/aborted.ts";
 import type { EventSource } from "../ports/event-source.ts";
 import type { Logger } from "../ports/logger.ts";
@@ -44,6 +45,7 @@ export class Replicast {
   readonly #worker: Worker;
   readonly #intake: EventIntake;
   readonly #schedule: SyncSchedule;
+  readonly #attributes: AttributeSchedule | undefined;
   readonly #sources: readonly EventSource[];
   readonly #telemetry: Telemetry;
   readonly #listeners = new Set<Parameters<OutcomeFeed>[0]>();
@@ -85,12 +87,13 @@ export class Replicast {
     const { tasks, journal } = state;
     this.#intake = new EventIntake({ tasks, journal, rules, storeOf, clock: systemClock, ownWrites });
     this.#schedule = new SyncSchedule({
-      rules: config.rules.filter(isComparedItself).map((rule) => scheduled(config, rule)),
+      rules: config.rules.filter(isFirstDirection).map((rule) => scheduled(config, rule)),
       sync: (rule, signal) => this.#sync(rule, signal),
       journal: state.journal,
       clock: systemClock,
       logger,
     });
+    this.#attributes = this.#attributeSchedule();
     this.handler = this.#createHandler();
   }
 
@@ -120,6 +123,7 @@ export class Replicast {
   /** Fetches events and compares buckets; what was missed while nobody listened is found now. */
   async startSyncs(): Promise<void> {
     await this.#schedule.start();
+    this.#attributes?.start();
     for (const source of this.#sources) await source.start(this.#intake);
   }
 
@@ -150,11 +154,23 @@ export class Replicast {
     this.#accepting = false;
     this.#closing.abort();
     await Promise.all(this.#sources.map((source) => source.stop()));
-    await this.#schedule.stop();
+    await Promise.all([this.#schedule.stop(), this.#attributes?.stop()]);
     await this.#worker.drain(graceMs);
     await this.#intake.flush();
     await this.#stores.close();
     await this.#state.close();
+  }
+
+  #attributeSchedule(): AttributeSchedule | undefined {
+    const { config, logger } = this.#options;
+    const everyMs = config.schedule.attributesMs;
+    if (everyMs === null) return undefined;
+    const rules = config.rules.filter((rule) => rule.enabled && isFirstDirection(rule));
+    const state = this.#state;
+    const { storeOf } = this.#stores;
+    const pass = (rule: Rule, signal: AbortSignal) =>
+      attributePass({ rule, destinations: rule.destinations, state, storeOf, clock: systemClock, signal });
+    return new AttributeSchedule({ rules, everyMs, pass, journal: state.journal, clock: systemClock, logger });
   }
 
   #sync(rule: Rule, signal: AbortSignal) {
@@ -231,11 +247,6 @@ export class Replicast {
       return { ready: false, reason: error instanceof Error ? error.message : String(error) };
     }
   }
-}
-
-/** The members of a mesh are all compared by its first. */
-function isComparedItself({ mesh, source }: Rule): boolean {
-  return mesh === undefined || mesh[0] === source.id;
 }
 
 /** When the buckets of a rule are compared: of a mesh as often as any of its members needs it. */

@@ -1,10 +1,12 @@
 import { readFileSync } from "node:fs";
+import type { SurveyOptions } from "../adapters/object-store/s3/bucket-survey.ts";
 import type { S3Client, S3ClientOptions } from "../adapters/object-store/s3/client.ts";
-import type { S3ObjectStore } from "../adapters/object-store/s3/object-store.ts";
+import type { CapabilityMemory, S3ObjectStore } from "../adapters/object-store/s3/object-store.ts";
 import type { Relay } from "../adapters/object-store/s3/relay.ts";
 import type { Environment, Limits, ResolvedBucket, ResolvedStore } from "../config/resolved-config.ts";
 import type { Bucket } from "../domain/bucket.ts";
 import { ReplicationError } from "../domain/error.ts";
+import type { BucketSurvey } from "../domain/fingerprint.ts";
 import { TokenBucket } from "../lib/token-bucket.ts";
 import type { ObjectStore } from "../ports/object-store.ts";
 import type { Transfer } from "../ports/transfer.ts";
@@ -16,6 +18,8 @@ export interface Stores {
   readonly transfer: Transfer;
   /** Always the same store for the same bucket. Needs no `this`. */
   readonly storeOf: (bucket: Bucket) => ObjectStore;
+  /** Tries out what a bucket is and allows. Asks it anew each time. */
+  readonly survey: (bucket: Bucket, options: SurveyOptions) => Promise<BucketSurvey>;
   /** Closes every connection. */
   close(): Promise<void>;
 }
@@ -29,6 +33,8 @@ export interface StoresOptions {
   readonly buckets: Iterable<ResolvedBucket>;
   readonly env: Environment;
   readonly onRequest?: ((store: string, operation: string, status: number) => void) | undefined;
+  /** Where what buckets honour is remembered. Absent: it is found out anew by each process. */
+  readonly memoryOf?: ((bucket: Bucket) => CapabilityMemory) | undefined;
 }
 
 /** Connects buckets to the adapter of their store. Nothing is sent before the first use. */
@@ -80,6 +86,11 @@ class S3Stores implements Stores {
 
   readonly storeOf = (bucket: Bucket): ObjectStore => this.#open(bucket).patient;
 
+  readonly survey = async (bucket: Bucket, options: SurveyOptions): Promise<BucketSurvey> => {
+    const { surveyBucket } = await import("../adapters/object-store/s3/bucket-survey.ts");
+    return surveyBucket(this.#open(bucket).plain, options);
+  };
+
   async close(): Promise<void> {
     this.#relay?.close();
     await Promise.all([...this.#clients.values()].map((client) => client.close()));
@@ -90,7 +101,7 @@ class S3Stores implements Stores {
     if (found !== undefined) return found;
     const place = this.#places.get(bucket.id);
     if (place === undefined) throw new ReplicationError("Internal", `${bucket.name} has no store`);
-    const plain = new this.#adapter.S3ObjectStore(bucket, this.#clientOf(place.store));
+    const plain = new this.#adapter.S3ObjectStore(bucket, this.#clientOf(place.store), this.#options.memoryOf?.(bucket));
     const opened = { plain, patient: this.#adapter.withRetry(plain, { clock: systemClock }) };
     this.#buckets.set(bucket.id, opened);
     return opened;

@@ -2,13 +2,16 @@ import type { Environment, ResolvedBucket, ResolvedConfig } from "../config/reso
 import { type DiffRow, toRoute } from "../data-plane/diff.ts";
 import type { AimOutcome } from "../data-plane/replicate.ts";
 import { toReplica } from "../data-plane/replicate.ts";
+import { RuleIndex } from "../data-plane/rule-index.ts";
 import { type SyncEvent, type SyncSummary, syncRule } from "../data-plane/sync.ts";
+import { ReplicationError } from "../domain/error.ts";
 import type { RetryPolicy } from "../domain/retry.ts";
-import type { Destination, Rule } from "../domain/rule.ts";
+import { type Destination, isFirstDirection, type Rule } from "../domain/rule.ts";
 import { blankEntry } from "../domain/status.ts";
-import type { State } from "../ports/state.ts";
+import type { Outcome, State } from "../ports/state.ts";
 import { openState, openStateIfThere } from "./state.ts";
-import { openStores } from "./stores.ts";
+import { openStores, type Stores } from "./stores.ts";
+import { syncCarefully } from "./sync-carefully.ts";
 import { systemClock } from "./system-clock.ts";
 
 export type { SyncEvent, SyncSummary };
@@ -39,7 +42,9 @@ export async function syncBuckets(run: SyncRun): Promise<readonly { readonly rul
   const stores = await openStores({ buckets: run.buckets, limits: run.config?.limits, env: run.env });
   try {
     const results = [];
-    for (const rule of run.rules) {
+    const index = new RuleIndex(run.config?.rules ?? run.rules);
+    for (const rule of run.rules.filter(isFirstDirection)) {
+      const careful = isCareful(rule, index);
       const summaries = await syncRule({
         ...run,
         rule,
@@ -49,9 +54,11 @@ export async function syncBuckets(run: SyncRun): Promise<readonly { readonly rul
         ledger: state?.ledger,
         clock: systemClock,
         retry: RETRY,
+        dryRun: run.dryRun || careful,
         onEvent: (event) => run.onEvent(event, rule),
         keep: state && ((row, outcome) => keep(state, { rule, row, outcome })),
       });
+      if (careful && !run.dryRun && state && run.config) await repair({ rule, summaries, run, config: run.config, state, stores });
       results.push({ rule, summaries });
     }
     return results;
@@ -59,6 +66,45 @@ export async function syncBuckets(run: SyncRun): Promise<readonly { readonly rul
     await stores.close();
     await state?.close();
   }
+}
+
+/** Whether copying what differs is not enough: somebody else may write there, or a delete or a version is to be told from a loss. */
+function isCareful(rule: Rule, index: RuleIndex): boolean {
+  const passesInterior = rule.destinations.some((destination) => index.passesInterior({ rule, destination }));
+  return passesInterior || rule.versions === "all" || rule.deletes !== "none" || rule.stamp === "always";
+}
+
+interface Repair {
+  readonly rule: Rule;
+  readonly summaries: readonly SyncSummary[];
+  readonly run: SyncRun;
+  readonly config: ResolvedConfig;
+  readonly state: State;
+  readonly stores: Stores;
+}
+
+/** Brings the rule in line by tasks, and adds what they did to the summaries. */
+async function repair({ rule, summaries, run, config, state, stores }: Repair): Promise<void> {
+  const { concurrency, signal } = run;
+  const onOutcome = ({ task, entry }: Outcome) => {
+    const legs = config.rules.filter(({ id }) => id === rule.id);
+    const destination = legs.flatMap((leg) => leg.destinations).find(({ canonicalId }) => canonicalId === task.route.destination);
+    if (destination === undefined) return;
+    const summary = summaries.find((one) => one.destination.canonicalId === destination.canonicalId);
+    if (entry.status === "FAILED" && entry.error !== null) {
+      if (summary !== undefined) summary.failed++;
+      const { code, message, hint } = entry.error;
+      run.onEvent(
+        { kind: "failed", key: task.key, destination, error: new ReplicationError(code, message, { hint: hint ?? undefined }) },
+        rule,
+      );
+    } else if (entry.status === "COMPLETED" && entry.operation === "copy" && entry.reason === null && entry.replica !== null) {
+      if (summary !== undefined) summary.copied++;
+      if (summary !== undefined) summary.bytesCopied += entry.replica.bytes;
+      run.onEvent({ kind: "copied", key: task.key, destination, bytes: entry.replica.bytes }, rule);
+    }
+  };
+  await syncCarefully({ rules: [rule], config, state, stores, retry: RETRY, concurrency, onOutcome, signal });
 }
 
 /** Writes a copy into the ledger; what failed becomes a task, which the next run tries again and keeps account of. */

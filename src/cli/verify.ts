@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import type { Difference, VerifyRun, VerifySummary } from "../app/verify.ts";
-import type { Rule } from "../domain/rule.ts";
+import { isFirstDirection, type Rule } from "../domain/rule.ts";
 import { examples, type Invocation, usageError } from "./command.ts";
 import { interruptible } from "./interrupt.ts";
 import { EXIT } from "./output.ts";
@@ -37,7 +37,7 @@ export async function run(invocation: Invocation): Promise<number> {
         : output.line(toLine(rule, difference, chosen.isConfigured));
     };
     const settings: VerifyRun = {
-      rules: chosen.rules.filter(isCompared),
+      rules: chosen.rules.filter(isFirstDirection),
       buckets: chosen.buckets,
       config: chosen.config,
       env,
@@ -59,11 +59,6 @@ export async function run(invocation: Invocation): Promise<number> {
     }
     return differences > 0 || (options["strict"] === true && explained > 0) ? EXIT.different : EXIT.done;
   });
-}
-
-/** The members of a mesh are each compared with its first; what is equal to that is equal to the others. */
-function isCompared({ mesh, source }: Rule): boolean {
-  return mesh === undefined || mesh[0] === source.id;
 }
 
 function toItem(rule: Rule, { kind, destination, key, differs }: Difference, configured: boolean): object {

@@ -71,6 +71,11 @@ export interface Rule {
   readonly unsafeDeletes: boolean;
 }
 
+/** Is true for the one direction of a mesh that stands for all of them where its members are compared, and for every one-way rule. */
+export function isFirstDirection({ mesh, source }: Rule): boolean {
+  return mesh === undefined || mesh[0] === source.id;
+}
+
 /** What a rule is that asks for nothing but copies of current objects. */
 export const PLAIN_COPY: Pick<Rule, "conflict" | "deletes" | "expirations" | "versions" | "transit" | "stamp" | "unsafeDeletes"> = {
   conflict: "newest",

@@ -1,0 +1,118 @@
+import { toReplicationError } from "../domain/error.ts";
+import type { Rule } from "../domain/rule.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Logger } from "../ports/logger.ts";
+import type { State, Want } from "../ports/state.ts";
+import { type DiffOptions, toRoute } from "./diff.ts";
+import { type Difference, verifyRule } from "./verify.ts";
+
+export interface AttributePassOptions extends DiffOptions {
+  readonly state: State;
+  readonly clock: Clock;
+}
+
+/** Of one rule at a time: it is nobody's hurry, and it asks both stores for every object. */
+const CONCURRENCY = 4;
+const BATCH = 200;
+const ATTRIBUTES: ReadonlySet<string> = new Set(["headers", "metadata", "tags"]);
+
+/**
+ * Finds what neither events nor listings tell: tags and metadata that changed while the bytes stayed (invariant 1, by the slower of its two
+ * bounds). On return every such difference is a durable task. What a destination is known not to hold is not tried again.
+ */
+export async function attributePass(options: AttributePassOptions): Promise<{ readonly compared: number; readonly wanted: number }> {
+  const { rule, state } = options;
+  const wants: Want[] = [];
+  let wanted = 0;
+  const flush = async () => {
+    const batch = wants.splice(0);
+    if (batch.length > 0) await state.tasks.want(batch);
+    wanted += batch.length;
+  };
+  const onDifference = async ({ kind, destination, key, differs }: Difference) => {
+    if (kind !== "DIFFERENT" || !differs.every((what) => ATTRIBUTES.has(what))) return;
+    const route = toRoute(rule, destination);
+    if (((await state.ledger.get(route, key))?.notes.length ?? 0) > 0) return;
+    const isTagsAlone = differs.length === 1 && differs[0] === "tags";
+    wants.push({ route, key, lane: "backfill", eventTime: null, changes: isTagsAlone ? { attributes: true } : { written: true } });
+    if (wants.length >= BATCH) await flush();
+  };
+  const comparison = { concurrency: CONCURRENCY, attributes: true, checksum: false, extrasExpected: true, minAgeMs: 0, onDifference };
+  const summaries = await verifyRule({ ...options, ...comparison, ledger: state.ledger });
+  await flush();
+  return { compared: summaries.reduce((sum, { compared }) => sum + compared, 0), wanted };
+}
+
+export interface AttributeScheduleOptions {
+  readonly rules: readonly Rule[];
+  readonly everyMs: number;
+  readonly pass: (rule: Rule, signal: AbortSignal) => Promise<{ readonly compared: number; readonly wanted: number }>;
+  readonly journal: State["journal"];
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** A timer knows at most 24.8 days. */
+const LONGEST_SLEEP_MS = 2 ** 31 - 1;
+
+/** Runs the attribute pass of each rule at its period, one after the other; the first a period after the rule was first run. */
+export class AttributeSchedule {
+  readonly #options: AttributeScheduleOptions;
+  readonly #abort = new AbortController();
+  #running: Promise<void> = Promise.resolve();
+
+  constructor(options: AttributeScheduleOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#running = this.#run();
+  }
+
+  /** Breaks off a pass; what it found so far is durable. */
+  async stop(): Promise<void> {
+    this.#abort.abort();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { clock, rules, logger } = this.#options;
+    const { signal } = this.#abort;
+    while (!signal.aborted && rules.length > 0) {
+      try {
+        const due = await Promise.all(rules.map(async (rule) => ({ rule, at: await this.#dueAt(rule) })));
+        const next = due.reduce((first, one) => (one.at < first.at ? one : first));
+        await doze(clock, Math.min(LONGEST_SLEEP_MS, Math.max(0, next.at - clock.now())), signal);
+        if (!signal.aborted && next.at <= clock.now()) await this.#pass(next.rule);
+      } catch (error) {
+        const { code, message, hint } = toReplicationError(error);
+        logger.error("the attributes of a rule cannot be compared", { code, error: message, hint });
+        await doze(clock, Math.min(this.#options.everyMs, 60 * 60_000), signal);
+      }
+    }
+  }
+
+  async #dueAt(rule: Rule): Promise<number> {
+    const { journal, clock, everyMs } = this.#options;
+    const last = (await journal.syncProgress(nameOf(rule)))?.finishedAt ?? (await journal.ruleSince(rule.id, clock.now()));
+    return last + everyMs;
+  }
+
+  async #pass(rule: Rule): Promise<void> {
+    const { pass, journal, clock, logger } = this.#options;
+    const startedAt = clock.now();
+    const found = await pass(rule, this.#abort.signal);
+    if (this.#abort.signal.aborted) return;
+    await journal.saveSyncProgress(nameOf(rule), { startedAt, after: null, finishedAt: clock.now() });
+    logger.info("compared attributes", { rule: rule.id, ...found });
+  }
+}
+
+/** No rule's id has a blank in it. */
+function nameOf(rule: Rule): string {
+  return `${rule.id} attributes`;
+}
+
+function doze(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
+  return clock.doze?.(ms, signal) ?? clock.sleep(ms, signal);
+}
