@@ -26,10 +26,10 @@ export const OPEN_GATE: GateState = { shutAt: null, passed: [], population: null
 /** Asks for one delete more; where that is too many the gate shuts. */
 export function passGate(gate: GateState, limits: GateLimits, now: number): { readonly passes: boolean; readonly gate: GateState } {
   if (gate.shutAt !== null) return { passes: false, gate };
-  const passed = gate.passed.filter(([at]) => at > now - limits.windowMs);
+  const passed = gate.passed.filter(([at]) => at + stepOf(limits) > now - limits.windowMs);
   const recent = passed.reduce((sum, [, deletes]) => sum + deletes, 0);
   if (recent + 1 > allowed(gate.population, limits)) return { passes: false, gate: { ...gate, passed, shutAt: now } };
-  return { passes: true, gate: { ...gate, passed: counted(passed, now, limits.windowMs) } };
+  return { passes: true, gate: { ...gate, passed: counted(passed, now, stepOf(limits)) } };
 }
 
 /** The gate after a person has looked: open, with nothing counted. */
@@ -42,8 +42,11 @@ function allowed(population: number | null, { max, percent }: GateLimits): numbe
   return Math.min(max, Math.max(PERCENT_FLOOR, Math.floor((population * percent) / 100)));
 }
 
-function counted(passed: GateState["passed"], now: number, windowMs: number): GateState["passed"] {
-  const step = Math.max(1, Math.floor(windowMs / STEPS));
+function stepOf({ windowMs }: GateLimits): number {
+  return Math.max(1, Math.floor(windowMs / STEPS));
+}
+
+function counted(passed: GateState["passed"], now: number, step: number): GateState["passed"] {
   const at = Math.floor(now / step) * step;
   const last = passed.at(-1);
   if (last !== undefined && last[0] >= at) return [...passed.slice(0, -1), [last[0], last[1] + 1]];

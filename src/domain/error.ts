@@ -34,6 +34,7 @@ export const ERROR_CODES = {
   NoSuchUpload: "retry",
   NoSuchVersion: "permanent",
   NotImplemented: "permanent",
+  OutOfOrder: "permanent",
   Overloaded: "retry",
   PreconditionFailed: "retry",
   RequestTimeout: "retry",

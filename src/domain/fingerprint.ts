@@ -39,3 +39,26 @@ const MAX_AGE_MS = 7 * 86_400_000;
 export function isCurrent({ takenAt, server }: Fingerprint, now: { readonly server: string; readonly at: number }): boolean {
   return server === now.server && takenAt <= now.at && now.at - takenAt < MAX_AGE_MS;
 }
+
+export const RIGHTS = ["list", "listVersions", "get", "put", "delete", "deleteVersion", "readTags", "writeTags", "readAcl"] as const;
+export type RightName = (typeof RIGHTS)[number];
+/** `unsupported`: the store does not know the operation. */
+export type Right = "granted" | "denied" | "unsupported" | "untried";
+
+/** What is to be known of a bucket before anything is replicated from it or to it. */
+export interface BucketSurvey {
+  readonly server: string;
+  /** As the store tells it; null where it does not. */
+  readonly region: string | null;
+  /** How far the store's clock is ahead of this machine's, to a second. */
+  readonly clockSkewMs: number | null;
+  /** Null where it may not be asked. */
+  readonly versioning: "Enabled" | "Suspended" | "Unversioned" | null;
+  readonly objectLock: boolean;
+  readonly rights: Readonly<Record<RightName, Right>>;
+  /** Null where nothing could be written, or nothing is to be written there. */
+  readonly honours: Honours | null;
+  readonly traits: SurveyedTraits;
+  /** A key that was written and could not be removed. */
+  readonly left: string | null;
+}
