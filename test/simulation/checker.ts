@@ -97,7 +97,7 @@ export class Checker {
       return;
     }
     if (isExplained(entry)) return;
-    const mayCome = rule.transit || world.witness.firstOriginOf(there.content) === source;
+    const mayCome = rule.transit || [...world.witness.originsOf(there.content)].every((origin) => origin === source);
     if (!mayCome || this.#cannotBeListed(rule, source, key)) return;
     world.problem(
       1,
@@ -170,9 +170,13 @@ export class Checker {
     return blind && sides.some((name) => this.#world.untold.has(`${name} ${key}`));
   }
 
-  /** Tags travel with events only, and a ledger that was lost takes those that wait with it. */
+  /** Tags travel with events only, and a ledger that was lost takes those that wait with it; in a mesh they have several sources. */
   #allPlain(): boolean {
-    return !this.#world.trace.some((line) => line.includes("-ledger") || line.includes("recreate"));
+    const { rules } = this.#world.topology;
+    return (
+      !rules.some((rule) => this.#isInterior(rule.source.id)) &&
+      !this.#world.trace.some((line) => line.includes("-ledger") || line.includes("recreate"))
+    );
   }
 
   /** Whether a row was written about the replica that is there: without one it cannot be told from a client's object. */

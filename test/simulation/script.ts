@@ -15,12 +15,12 @@ export class Script {
     this.world.start();
   }
 
-  put(member: string, key: string): Promise<void> {
-    return this.#client("put", member, key);
+  put(member: string, key: string): void {
+    this.world.apply({ at: 0, kind: "put", member, key });
   }
 
-  delete(member: string, key: string): Promise<void> {
-    return this.#client("delete", member, key);
+  delete(member: string, key: string): void {
+    this.world.apply({ at: 0, kind: "delete", member, key });
   }
 
   /** Lets everything happen that follows from what was done. */
@@ -43,10 +43,6 @@ export class Script {
   /** Asserts with the trace at hand. */
   expect(actual: unknown, expected: unknown): void {
     assert.deepEqual(actual, expected, `${JSON.stringify(actual)} instead of ${JSON.stringify(expected)}\n${this.#told()}`);
-  }
-
-  async #client(kind: "put" | "delete", member: string, key: string): Promise<void> {
-    this.world.apply({ at: 0, kind, member, key });
   }
 
   #told(): string {

@@ -46,11 +46,7 @@ export class Witness {
     return this.#place(member, key).content;
   }
 
-  /** Where the bytes were written first; who wrote the same again over a replica is hard to tell from the replica. */
-  firstOriginOf(content: string): string | undefined {
-    return this.writes.find((write) => write.content === content)?.member;
-  }
-
+  /** The members at which clients wrote these bytes, first or again, or brought them back. */
   originsOf(content: string): ReadonlySet<string> {
     return this.#origins.get(content) ?? new Set();
   }

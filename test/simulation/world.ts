@@ -51,6 +51,8 @@ const START = Date.UTC(2026, 0, 1);
 const SYNC_MS = HOUR;
 /** Nothing takes longer once nothing goes wrong any more. */
 const PATIENCE_MS = 2 * 24 * HOUR;
+/** Out of step with the hourly comparisons. */
+const LOOK_MS: number = 17 * MINUTE;
 const ROUNDS = 8;
 
 /**
@@ -401,7 +403,7 @@ export class World {
   /** Waits until no event travels, no step is under way and no task waits; false where that does not come about. */
   async quiet(): Promise<boolean> {
     const limit = this.scheduler.now + PATIENCE_MS;
-    for (let step = SECOND; ; step = Math.min(HOUR, step * 2)) {
+    for (let step = SECOND; ; step = Math.min(LOOK_MS, step * 2)) {
       const still = () => this.#post.isIdle && this.#running.every((running) => (running?.open ?? 0) === 0);
       await this.scheduler.runUntil(still, limit);
       const pending = await this.state.tasks.pending();
