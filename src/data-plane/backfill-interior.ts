@@ -1,4 +1,4 @@
-import { writtenAt } from "../domain/history.ts";
+import { type History, writtenAt } from "../domain/history.ts";
 import type { Content, HeldObject, Holding } from "../domain/holding.ts";
 import type { ListedObject } from "../domain/object.ts";
 import type { Rule } from "../domain/rule.ts";
@@ -11,6 +11,8 @@ export interface InteriorRowsOptions {
   readonly rules: RuleIndex;
   /** Whether the rule was compared as a whole before: then what is missing was there, and a delete of it may be on its way. */
   readonly wasCompared: boolean;
+  /** Whether what interior buckets hold was forgotten: then a row does not tell that it is known. */
+  readonly relearn: boolean;
   readonly now: () => number;
 }
 
@@ -45,11 +47,19 @@ export function interiorFindings(
     const destination = destinations[row.index] as Rule["destinations"][number];
     return { bucket: destination.bucket.id, destination: destination.canonicalId, listed: row.replica };
   });
-  const isNews = (row: DiffRow) => row.finding === "EQUAL" && row.entry?.replica == null;
+  const isNews = (row: DiffRow) => row.finding === "EQUAL" && (options.relearn || row.entry?.replica == null);
   const equal = members.filter((_, i) => isNews(rows[i] as DiffRow));
-  const holdings = equal.length === 0 ? [] : adoptedHoldings(first.key, [source, ...equal]);
-  const wants = rule.mesh === undefined ? oneWay(rows, { source, members }, options) : allWays(first.key, [source, ...members], options);
-  return { wants, holdings };
+  const differences =
+    rule.mesh === undefined ? oneWay(rows, { source, members }, options) : allWays(first.key, [source, ...members], options);
+  if (equal.length === 0) return { wants: differences, holdings: [] };
+  // Who wrote it first matters where it may not travel on: then each is asked, for it may carry a stamp (invariant 6).
+  const isAsked = [source, ...equal].some(({ bucket }) => hasOtherWays(bucket, options));
+  if (!isAsked) return { wants: differences, holdings: adoptedHoldings(first.key, [source, ...equal]) };
+  return { wants: [...differences, ...equal.flatMap((member) => wantOf(first.key, [source, member], options))], holdings: [] };
+}
+
+function hasOtherWays(bucket: string, { rule, rules }: InteriorRowsOptions): boolean {
+  return rules.rules.some((other) => other.id !== rule.id && other.source.id === bucket && !other.transit);
 }
 
 function oneWay(
@@ -90,9 +100,10 @@ function wantOf(
 function adoptedHoldings(key: string, members: readonly Member[]): readonly Holding[] {
   const [first] = members;
   if (first?.listed === undefined) return [];
-  const history = members.reduce((all, { bucket, listed }) => writtenAt(bucket, listed?.lastModified ?? 0, all), {});
+  const history = members.reduce((all, { bucket, listed }) => writtenAt(bucket, listed?.lastModified ?? 0, all), {} as History);
   const originTime = Math.floor(first.listed.lastModified / 1000) * 1000;
-  const content: Content = { origin: first.bucket, originTime, originEtag: first.listed.etag, history };
+  const origin = first.bucket;
+  const content: Content = { origin, originTime, originEtag: first.listed.etag, dot: history[origin] ?? 0, history };
   return members.map(({ bucket, listed }) => ({ bucket, key, object: toHeldObject(listed), content, isReplica: false, revision: 0 }));
 }
 

@@ -8,6 +8,7 @@ import type { Meter } from "../ports/meter.ts";
 import type { ObjectStore } from "../ports/object-store.ts";
 import type { Route, State, Want } from "../ports/state.ts";
 import { interiorFindings } from "./backfill-interior.ts";
+import { historyWants } from "./backfill-versions.ts";
 import { type DiffRow, diffRule, resolveRow, toRoute } from "./diff.ts";
 import type { RuleIndex } from "./rule-index.ts";
 
@@ -22,6 +23,8 @@ export interface BackfillOptions {
   readonly rules: RuleIndex;
   /** Told how many objects each destination has, once all have been listed. */
   readonly onCounted?: ((route: Route, objects: number) => Promise<void>) | undefined;
+  /** Learns anew what interior buckets hold, also of objects that have a row. */
+  readonly relearn?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -51,6 +54,10 @@ export async function backfillRule(options: BackfillOptions): Promise<BackfillSu
   const { destinations, trouble } = await reachable(options);
   const run = new BackfillRun({ ...options, destinations, wasCompared: before !== null }, since);
   if (destinations.length > 0) await diffRule({ ...options, destinations, ledger: state.ledger }, run);
+  if (rule.versions === "all" && destinations.length > 0) {
+    await run.flush(); // what waits already is not looked at twice
+    for await (const wants of historyWants({ ...options, destinations, since })) await run.want(wants);
+  }
   await run.flush();
   await run.tellCounts();
   if (trouble !== undefined) throw trouble;
@@ -137,6 +144,11 @@ class BackfillRun {
     await this.#options.room();
   }
 
+  async want(wants: readonly Want[]): Promise<void> {
+    this.#wants.push(...wants);
+    if (this.#wants.length >= BATCH) await this.flush();
+  }
+
   async tellCounts(): Promise<void> {
     const { rule, destinations, onCounted } = this.#options;
     if (onCounted === undefined || rule.deletes === "none") return;
@@ -145,8 +157,8 @@ class BackfillRun {
 
   #visitInterior(rows: readonly DiffRow[]): void {
     if (rows.length === 0) return;
-    const { rule, rules, destinations, wasCompared, clock } = this.#options;
-    const { wants, holdings } = interiorFindings(rows, destinations, { rule, rules, wasCompared, now: () => clock.now() });
+    const { rule, rules, destinations, wasCompared, relearn = false, clock } = this.#options;
+    const { wants, holdings } = interiorFindings(rows, destinations, { rule, rules, wasCompared, relearn, now: () => clock.now() });
     this.#wants.push(...wants);
     if (holdings.length > 0) this.#holdings.push([...holdings]);
     for (const row of rows) {
@@ -162,7 +174,10 @@ class BackfillRun {
   }
 
   #wantDelete(row: DiffRow): void {
-    this.#wants.push({ route: this.#route(row), key: row.key, lane: "backfill", eventTime: null, changes: { written: false } });
+    // A delete that was decided on and not made has its evidence in its row.
+    const { status, operation } = row.entry ?? {};
+    const deleted = operation === "delete" && (status === "FAILED" || status === "HELD");
+    this.#wants.push({ route: this.#route(row), key: row.key, lane: "backfill", eventTime: null, changes: { missed: true, deleted } });
   }
 
   #isOurs(row: DiffRow, source: ListedObject): boolean {
@@ -189,6 +204,7 @@ class BackfillRun {
   }
 
   #adopt(row: DiffRow, source: ListedObject): void {
+    if (this.#options.rule.versions === "all") return; // rows are of versions, and a listing of current objects names none
     const known = row.entry?.replica ?? null;
     const complete = row.entry?.status === "COMPLETED" && known?.lastModified !== 0;
     if (complete || row.replica === undefined) return;

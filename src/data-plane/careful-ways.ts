@@ -10,6 +10,7 @@ import { converge } from "./converge.ts";
 import { DeleteGates } from "./delete-gates.ts";
 import { KeyReader } from "./key-reader.ts";
 import type { OwnWrites } from "./own-writes.ts";
+import { replayHistory } from "./replay-history.ts";
 import type { RuleIndex } from "./rule-index.ts";
 import type { Assignment, Settlement } from "./settlement.ts";
 
@@ -21,6 +22,13 @@ export interface CarefulWaysOptions {
   readonly clock: Clock;
   readonly ownWrites: OwnWrites;
   readonly deleteGate: GateLimits;
+  /** See {@link DeleteGates}. */
+  readonly isTrusted?: (() => Promise<boolean>) | undefined;
+  /**
+   * Whether what has no row is new, since all that was there has one. Where not, and nothing tells what came first, a person has to say.
+   * @defaultValue once a comparison of the rule is over
+   */
+  readonly isCompared?: ((rule: Rule) => Promise<boolean>) | undefined;
   /** A new id, unique over all processes and times. */
   readonly newId: () => string;
 }
@@ -35,7 +43,7 @@ export class CarefulWays {
   constructor(options: CarefulWaysOptions) {
     const { storeOf, state, clock, ownWrites } = options;
     this.#options = options;
-    this.gates = new DeleteGates(state.safeguards, options.deleteGate, clock);
+    this.gates = new DeleteGates({ safeguards: state.safeguards, limits: options.deleteGate, clock, isTrusted: options.isTrusted });
     this.#reader = new KeyReader({ storeOf, holdings: state.holdings, clock, ownWrites });
   }
 
@@ -44,11 +52,15 @@ export class CarefulWays {
     const { transfer, storeOf, state, rules, clock, ownWrites, newId } = this.#options;
     const reader = this.#reader;
     const { gates } = this;
+    if (assignment.aim.rule.versions === "all") {
+      const { ledger, journal } = state;
+      return replayHistory({ transfer, storeOf, ledger, journal, gates, now: () => clock.now() }, assignment);
+    }
     if (!rules.isInterior(assignment.aim.destination.bucket.id)) {
       return changeLeaf({ transfer, storeOf, ledger: state.ledger, rules, reader, gates, now: () => clock.now() }, assignment);
     }
     const { holdings, safeguards } = state;
-    const isCompared = (rule: Rule) => this.#isCompared(rule);
+    const isCompared = this.#options.isCompared ?? ((rule: Rule) => this.#isCompared(rule));
     return converge({ transfer, storeOf, holdings, safeguards, rules, clock, ownWrites, reader, gates, newId, isCompared }, assignment);
   }
 

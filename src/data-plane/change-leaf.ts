@@ -1,10 +1,10 @@
 import type { Bucket } from "../domain/bucket.ts";
 import { ReplicationError } from "../domain/error.ts";
-import type { Content } from "../domain/holding.ts";
+import { type Content, clientContent } from "../domain/holding.ts";
 import type { ObjectState } from "../domain/object.ts";
 import { destinationKey } from "../domain/rule.ts";
 import { stampOf } from "../domain/stamp.ts";
-import type { LedgerEntry } from "../domain/status.ts";
+import type { LedgerEntry, Operation } from "../domain/status.ts";
 import type { ObjectStore } from "../ports/object-store.ts";
 import type { LeasedTask, Ledger, Route } from "../ports/state.ts";
 import type { Transfer } from "../ports/transfer.ts";
@@ -43,10 +43,12 @@ const ROUNDS = 4;
  * bytes; whatever comes from an interior bucket, which may be a replica that goes no further (invariant 6).
  */
 export async function changeLeaf(parts: ChangeLeafParts, assignment: Assignment): Promise<Settlement> {
-  try {
-    return await new LeafChange(parts, assignment).run();
-  } catch (error) {
-    return failed(error);
+  for (let round = 1; ; round++) {
+    const change = new LeafChange(parts, assignment);
+    const end = await change.run().catch((error: unknown) => failed(error, { operation: change.operation }));
+    // The source is not what was decided on: it may even be a replica now (invariant 6).
+    const movedOn = end.kind === "failed" && end.error.code === "PreconditionFailed";
+    if (!movedOn || round === ROUNDS) return end;
   }
 }
 
@@ -57,6 +59,8 @@ class LeafChange {
   readonly #signal: AbortSignal | undefined;
   readonly #key: string;
   readonly #route: Route;
+  /** What is being tried. */
+  operation: Operation = "copy";
 
   constructor(parts: ChangeLeafParts, { task, aim, signal }: Assignment) {
     this.#parts = parts;
@@ -70,8 +74,8 @@ class LeafChange {
   async run(): Promise<Settlement> {
     const source = await this.#source();
     if (source.kind === "settled" || source.kind === "failed") return source;
-    if (source.kind === "absent") return settled("SKIPPED", "SourceGone");
     const row = await this.#parts.ledger.get(this.#route, this.#task.key);
+    if (source.kind === "absent") return this.#absent(row);
     if (source.kind === "deleted") return this.#delete(source, row);
     const { rule } = this.#aim;
     const origin = source.content?.origin ?? rule.source.id;
@@ -98,34 +102,44 @@ class LeafChange {
 
   async #interiorSource(evidence: DeleteEvidence): Promise<Source | Settlement> {
     const { rule } = this.#aim;
-    for (let round = 0; round < ROUNDS; round++) {
-      const reading = await this.#parts.reader.read(rule.source, this.#task.key, { evidence, withTags: false, signal: this.#signal });
-      if (reading === undefined) continue;
-      const barred = transitBars(rule, reading.holding);
-      if (barred !== undefined) return barred;
-      const { side, state, isMarker } = reading;
-      if (side.kind === "object" && state !== undefined) return { kind: "object", state, content: side.content };
-      return side.kind === "deleted" ? { kind: "deleted", isMarker, origin: side.content.origin } : { kind: "absent" };
-    }
-    throw new ReplicationError("PreconditionFailed", `${this.#task.key} changed each time it was read`);
+    const reading = await this.#parts.reader.read(rule.source, this.#task.key, { evidence, withTags: false, signal: this.#signal });
+    if (reading === undefined) throw new ReplicationError("PreconditionFailed", `${this.#task.key} changed while it was read`);
+    const { side, state, isMarker } = reading;
+    if (side.kind === "absent") return { kind: "absent" };
+    const barred = transitBars(rule, reading.holding);
+    if (barred !== undefined) return barred;
+    if (side.kind === "object" && state !== undefined) return { kind: "object", state, content: side.content };
+    return { kind: "deleted", isMarker, origin: side.content.origin };
   }
 
-  /** A delete was announced and the object is what was replicated: an old version went, and the live replica stays as it is. */
+  /** Nothing tells of a delete now; one that is held for a person stays held. */
+  #absent(row: LedgerEntry | undefined): Settlement {
+    if (row?.reason === "DeleteGate") return settled("HELD", "DeleteGate", { operation: "delete" });
+    if (row?.reason === "NotOurs") return settled("SKIPPED", "NotOurs", { operation: "delete" });
+    return settled("SKIPPED", "SourceGone");
+  }
+
+  /**
+   * The object is what was replicated, and nothing says that it was written: an old version went, or a listing hides the key. The live
+   * replica stays as it is.
+   */
   #isThere(state: ObjectState, row: LedgerEntry | undefined): boolean {
     const { changes } = this.#task;
     const replica = row?.replica ?? null;
-    if (changes?.deleted !== true || changes.attributes === true || replica === null || replica.etag !== state.etag) return false;
-    return replica.lastModified === state.lastModified && row?.operation !== "delete";
+    if (changes?.written === true && changes.deleted !== true) return false;
+    if (changes?.attributes === true || replica === null || replica.etag !== state.etag) return false;
+    return replica.lastModified === 0 || replica.lastModified === state.lastModified;
   }
 
   async #delete({ isMarker, origin }: Source & { kind: "deleted" }, row: LedgerEntry | undefined): Promise<Settlement> {
     const { rule, destination } = this.#aim;
+    this.operation = "delete";
     const about = { operation: "delete", origin } as const;
     if (rule.deletes === "none") return settled("SKIPPED", "DeletesNotReplicated", about);
     if (rule.deletes === "markers" && !isMarker) return settled("SKIPPED", "NoDeleteMarker", about);
     const replica = row?.replica ?? null;
-    if (replica === null) return row?.operation === "delete" ? settled("COMPLETED", null, about) : settled("SKIPPED", "NotOurs", about);
-    if (this.#task.changes?.approved !== true && !(await this.#parts.gates.passes(this.#route)))
+    if (replica === null) return this.#unknownThere(about);
+    if (!(await this.#parts.gates.passes(this.#route, { approved: this.#task.changes?.approved })))
       return settled("HELD", "DeleteGate", about);
     const end = await deleteObject({
       store: this.#store(destination.bucket),
@@ -137,6 +151,12 @@ class LeafChange {
       signal: this.#signal,
     });
     return end.kind === "moved-on" ? settled("SKIPPED", "NotOurs", about) : settled("COMPLETED", null, about);
+  }
+
+  /** Without a row that says we put it there nothing is removed (invariant 4); what is not there is deleted already. */
+  async #unknownThere(about: { readonly operation: "delete"; readonly origin: string }): Promise<Settlement> {
+    const { kind } = await this.#store(this.#aim.destination.bucket).observe(this.#key, { signal: this.#signal });
+    return kind === "object" ? settled("SKIPPED", "NotOurs", about) : settled("COMPLETED", null, about);
   }
 
   /** Tags changed alone: they are written to the replica where it is the one we made; undefined where the object has to be copied. */
@@ -159,7 +179,14 @@ class LeafChange {
     const { etag, sizeBytes, lastModified, storageClass = "STANDARD" } = state;
     const hint = { etag, sizeBytes, lastModified, storageClass };
     const stamp = this.#stamp(state, content);
-    const [outcome] = await replicate(this.#parts.transfer, { key: this.#task.key, aims: [this.#aim], hint, stamp, signal: this.#signal });
+    const [outcome] = await replicate(this.#parts.transfer, {
+      key: this.#task.key,
+      aims: [this.#aim],
+      hint,
+      isPinned: true,
+      stamp,
+      signal: this.#signal,
+    });
     if (outcome === undefined || outcome.kind === "failed") return failed(outcome?.error ?? new Error("no outcome"));
     if (outcome.kind === "skipped") return settled("SKIPPED", outcome.reason, { origin });
     const { notes } = outcome;
@@ -169,7 +196,7 @@ class LeafChange {
   /** What came to an interior bucket with our stamp goes on without it. */
   #stamp({ etag, lastModified }: ObjectState, content: Content | undefined): string | null | undefined {
     const { rule, destination } = this.#aim;
-    const origin = { origin: rule.source.id, originTime: lastModified, originEtag: etag, history: {} };
+    const origin = clientContent({ bucket: rule.source.id, at: lastModified, etag });
     if (rule.stamp === "always") {
       return stampOf(content ?? origin, { place: placeOf(destination.bucket.id, this.#key), sourceEtag: etag });
     }

@@ -2,11 +2,11 @@ import type { Bucket } from "../domain/bucket.ts";
 import type { Conflict, ConflictSide } from "../domain/conflict.ts";
 import { type Decision, decide, type Side } from "../domain/decision.ts";
 import { ReplicationError, toReplicationError } from "../domain/error.ts";
-import { compareHistories, mergeHistories } from "../domain/history.ts";
-import { type Content, compareForNewest, type HeldObject, type Holding, type Intent, isSameContent } from "../domain/holding.ts";
+import { mergeHistories } from "../domain/history.ts";
+import { type Content, compareContents, compareForNewest, type HeldObject, type Holding, type Intent } from "../domain/holding.ts";
 import { destinationKey, type Rule } from "../domain/rule.ts";
 import { stampOf } from "../domain/stamp.ts";
-import type { ReplicaRecord } from "../domain/status.ts";
+import type { Operation, ReplicaRecord } from "../domain/status.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { ObjectStore } from "../ports/object-store.ts";
 import type { Holdings, Lane, LeasedTask, Safeguards, Want } from "../ports/state.ts";
@@ -43,6 +43,8 @@ export interface ConvergeParts {
 const ROUNDS = 6;
 /** A write that nobody has heard of for so long is not waited for: what it carries moves at a mebibyte a second at least. */
 const INTENT_MS = 20_000;
+/** How long what a bucket lost without a word is given for the event of its delete to come. */
+const RESTORE_AFTER_MS = 15_000;
 const INTENT_BYTES_PER_MS = 1_049;
 
 /**
@@ -52,7 +54,9 @@ const INTENT_BYTES_PER_MS = 1_049;
 export async function converge(parts: ConvergeParts, assignment: Assignment): Promise<Settlement> {
   for (let round = 0; round < ROUNDS; round++) {
     const attempt = new Attempt(parts, assignment, round > 0);
-    const end = await attempt.run().catch((error: unknown) => failed(error, attempt.substitutes(error)));
+    const end = await attempt
+      .run()
+      .catch((error: unknown) => failed(error, { operation: attempt.operation, wants: attempt.substitutes(error) }));
     if (end !== "again") return end;
   }
   return failed(new ReplicationError("PreconditionFailed", `${assignment.task.key} changed each time it was read`));
@@ -74,6 +78,8 @@ class Attempt {
   readonly #options: AttemptOptions;
   readonly #key: string;
   #sourceFailed = false;
+  /** What is being tried. */
+  operation: Operation = "copy";
 
   constructor(parts: ConvergeParts, { task, aim, signal }: Assignment, mustLook: boolean) {
     this.#parts = parts;
@@ -139,8 +145,8 @@ class Attempt {
   }
 
   /** In the live path the destination is what the row says, and the condition of the write finds out where it is not. */
-  #mustLook({ holding }: Reading): boolean {
-    if (this.#options.mustLook || this.#task.attempts > 0 || this.#withTags) return true;
+  #mustLook({ holding, hasIntents }: Reading): boolean {
+    if (this.#options.mustLook || this.#task.attempts > 0 || this.#withTags || hasIntents) return true;
     return this.#task.lane === "backfill" && holding !== undefined;
   }
 
@@ -190,7 +196,6 @@ class Attempt {
     }
     const content = common(source.side.content, target.side.content, this.#members);
     const holdings = [source.holding, target.holding].map((holding) => ({ ...holding, content }));
-    holdings.push(...(await this.#sharers(content)));
     await this.#conflictEnded(null);
     const isDelete = source.side.kind === "deleted";
     const replica = source.side.kind === "object" && target.side.kind === "object" ? adopted(source.side.object, target.side.object) : null;
@@ -199,6 +204,8 @@ class Attempt {
 
   async #copy(source: Reading, target: Reading, isConflict: boolean): Promise<End> {
     const side = source.side as ObjectSide;
+    const early = this.#tooEarly(side.content, target);
+    if (early !== undefined) return early;
     const content = isConflict ? this.#winning(side.content, target) : side.content;
     const over = target.side.kind === "object" ? target.side.object : null;
     const stamp = this.#stamp(content, side.object.etag);
@@ -234,6 +241,16 @@ class Attempt {
     }
   }
 
+  /** What went without a word may have been deleted, and the event be on its way: it is put back a while later (invariant 4). */
+  #tooEarly(content: Content, { side, holding }: Reading): Settlement | undefined {
+    if (side.kind !== "absent" || holding === undefined || this.#task.lane === "backfill") return undefined;
+    if (compareContents(content, holding.content) === "newer") return undefined;
+    const { rule, destination } = this.#aim;
+    const notBefore = this.#parts.clock.now() + RESTORE_AFTER_MS;
+    const want: Want = { route: toRoute(rule, destination), key: this.#task.key, lane: "backfill", eventTime: null, notBefore };
+    return settled("SKIPPED", "LostAtDestination", { origin: content.origin, wants: [want] });
+  }
+
   async #copied(copy: {
     source: Reading;
     target: Reading;
@@ -255,7 +272,7 @@ class Attempt {
       attributesHash: source.side.kind === "object" ? source.side.object.attributesHash : null,
     };
     const replica = this.#held(target, object, content);
-    const holdings = [replica, ...(isConflict ? await this.#alsoWon(source, content) : [])];
+    const holdings = [replica, ...(isConflict ? alsoWon(source, content) : [])];
     await this.#conflictEnded(isConflict ? { source, target, winner: this.#aim.rule.source.id } : null);
     return settled("COMPLETED", null, {
       notes: outcome.notes,
@@ -272,11 +289,13 @@ class Attempt {
       origin: content.origin,
       holdings,
       closes: intent.id,
+      wants: isConflict ? this.#wantEverywhere(this.#aim.rule.source.id) : [],
     });
   }
 
   async #delete(source: Reading, target: Reading, isConflict: boolean): Promise<End> {
     const { rule, destination } = this.#aim;
+    this.operation = "delete";
     const side = source.side as Side & { kind: "deleted" };
     const { origin } = side.content;
     if (rule.deletes === "none") return settled("SKIPPED", "DeletesNotReplicated", { operation: "delete", origin });
@@ -284,7 +303,7 @@ class Attempt {
     if (target.holding === undefined || target.side.kind !== "object")
       return settled("SKIPPED", "NotOurs", { operation: "delete", origin });
     const route = toRoute(rule, destination);
-    if (this.#task.changes?.approved !== true && !(await this.#parts.gates.passes(route))) {
+    if (!(await this.#parts.gates.passes(route, { approved: this.#task.changes?.approved }))) {
       return settled("HELD", "DeleteGate", { operation: "delete", origin });
     }
     const content = isConflict ? this.#winning(side.content, target) : side.content;
@@ -297,9 +316,10 @@ class Attempt {
       if (end.kind === "moved-on") return "again";
       if (end.kind === "deleted") announced = { kind: "deleted", versionId: end.versionId ?? undefined };
       const holdings = [this.#held(target, null, content)];
-      if (isConflict) holdings.push(...(await this.#alsoWon(source, content)));
+      if (isConflict) holdings.push(...alsoWon(source, content));
       await this.#conflictEnded(isConflict ? { source, target, winner: rule.source.id } : null);
-      return settled("COMPLETED", null, { operation: "delete", origin, holdings, closes: intent.id });
+      const wants = isConflict ? this.#wantEverywhere(rule.source.id) : [];
+      return settled("COMPLETED", null, { operation: "delete", origin, holdings, closes: intent.id, wants });
     } finally {
       write.ended(announced);
     }
@@ -320,6 +340,7 @@ class Attempt {
   /** Tags changed alone: no bytes move, and the event that it makes is our own. */
   async #retag(source: Reading, target: Reading): Promise<End> {
     const { rule, destination } = this.#aim;
+    this.operation = "attributes";
     const { object, content } = source.side as ObjectSide;
     const { object: replica } = target.side as ObjectSide;
     const origin = content.origin;
@@ -334,7 +355,7 @@ class Attempt {
       announced = { kind: "attributes" };
       const merged = { ...content, history: mergeHistories(content.history, (target.side as ObjectSide).content.history) };
       const holdings = [this.#held(target, { ...replica, tagsHash: hashTags(tags) }, merged)];
-      holdings.push(...(await this.#alsoWon(source, merged)));
+      holdings.push(...alsoWon(source, merged));
       return settled("COMPLETED", null, {
         operation: "attributes",
         replica: adopted(object, replica),
@@ -358,7 +379,7 @@ class Attempt {
     if (target.state === undefined && !this.#options.mustLook) return "again"; // who wins is said of what is there, not of what is believed
     await this.#conflictEnded({ source, target, winner: this.#aim.destination.bucket.id });
     const content = { ...target.side.content, history: mergeHistories(target.side.content.history, source.side.content.history) };
-    return { ...end, holdings: [{ ...target.holding, content }, ...(await this.#sharers(content))] };
+    return { ...end, holdings: [{ ...target.holding, content }], wants: this.#wantEverywhere(this.#aim.destination.bucket.id) };
   }
 
   async #hold(source: Reading, target: Reading): Promise<End> {
@@ -372,21 +393,6 @@ class Attempt {
   #winning(content: Content, target: Reading): Content {
     if (target.side.kind === "absent") return content;
     return { ...content, history: mergeHistories(content.history, target.side.content.history) };
-  }
-
-  async #alsoWon({ holding }: Reading, content: Content): Promise<readonly Holding[]> {
-    return [...(holding === undefined ? [] : [{ ...holding, content }]), ...(await this.#sharers(content))];
-  }
-
-  /** The other members that hold a content whose history has grown: a client that writes over it there has seen what it descends from. */
-  async #sharers(content: Content): Promise<readonly Holding[]> {
-    const { rule, destination } = this.#aim;
-    const others = (rule.mesh ?? []).filter((id) => id !== rule.source.id && id !== destination.bucket.id);
-    const known = await Promise.all(others.map((id) => this.#parts.holdings.known(id, this.#task.key)));
-    return known.flatMap(({ holding }) => {
-      if (holding === undefined || !isSameContent(holding.content, content)) return [];
-      return [{ ...holding, content: { ...content, history: mergeHistories(holding.content.history, content.history) } }];
-    });
   }
 
   async #conflictEnded(won: { source: Reading; target: Reading; winner: string } | null): Promise<void> {
@@ -432,8 +438,9 @@ class Attempt {
     return rule.stamp === "never" ? null : stampOf(content, { place: placeOf(destination.bucket.id, this.#key), sourceEtag });
   }
 
-  #held({ holding }: Reading, object: HeldObject | null, content: Content): Holding {
-    return { bucket: this.#aim.destination.bucket.id, key: this.#key, object, content, isReplica: true, revision: holding?.revision ?? 0 };
+  /** What is there after a write of ours, whose announcement raised the revision. */
+  #held({ revision }: Reading, object: HeldObject | null, content: Content): Holding {
+    return { bucket: this.#aim.destination.bucket.id, key: this.#key, object, content, isReplica: true, revision: revision + 1 };
   }
 
   #intent(content: Content, expected: Intent["expected"], sizeBytes: number): Intent {
@@ -442,8 +449,8 @@ class Attempt {
     return { id: newId(), bucket: this.#aim.destination.bucket.id, key: this.#key, expected, content, expiresAt };
   }
 
-  #announce(intent: Intent, { holding }: Reading): Promise<boolean> {
-    return this.#parts.holdings.announce(intent, holding?.revision ?? 0, this.#parts.clock.now());
+  #announce(intent: Intent, { revision }: Reading): Promise<boolean> {
+    return this.#parts.holdings.announce(intent, revision, this.#parts.clock.now());
   }
 
   /** The write may have happened: its intent stays, to be recognised by, but nobody waits for it any more. */
@@ -451,6 +458,13 @@ class Attempt {
     if (isRefusal(error)) await this.#parts.holdings.withdraw(intent.id);
     else await this.#parts.holdings.abandon(intent.id, this.#parts.clock.now());
     return error;
+  }
+
+  /** Whoever won a conflict is brought to every other member: what they were told meanwhile may be the loser's. */
+  #wantEverywhere(winner: string): readonly Want[] {
+    const { rule, destination } = this.#aim;
+    const isDone = (id: string) => id === winner || (winner === rule.source.id && id === destination.bucket.id);
+    return (rule.mesh ?? []).filter((id) => !isDone(id)).flatMap((id) => this.#wantFrom(winner, id));
   }
 
   #wantBack(): readonly Want[] {
@@ -474,12 +488,17 @@ class Attempt {
 function mayHideRewrite(source: Reading, target: Reading): boolean {
   if (source.side.kind !== "object" || target.side.kind !== "object" || target.state !== undefined) return false;
   if (target.side.object.attributesHash !== null || source.side.object.etag !== target.side.object.etag) return false;
-  return compareHistories(source.side.content.history, target.side.content.history) === "newer";
+  return compareContents(source.side.content, target.side.content) === "newer";
+}
+
+/** The source's side of a conflict that it won: it descends from both from now on. */
+function alsoWon({ holding }: Reading, content: Content): readonly Holding[] {
+  return holding === undefined ? [] : [{ ...holding, content }];
 }
 
 /** Of two names for one content the one that every machine would take, descending from both. */
 function common(a: Content, b: Content, members: readonly string[]): Content {
-  const order = compareHistories(a.history, b.history);
+  const order = compareContents(a, b);
   const chosen = order === "newer" || (order !== "older" && compareForNewest(a, b, members) >= 0) ? a : b;
   return { ...chosen, history: mergeHistories(a.history, b.history) };
 }

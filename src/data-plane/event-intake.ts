@@ -4,7 +4,7 @@ import { keyMatches, type Rule } from "../domain/rule.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Intake } from "../ports/event-source.ts";
 import type { ObjectStore } from "../ports/object-store.ts";
-import type { Changes, Journal, TaskStore, Want } from "../ports/state.ts";
+import type { Changes, Holdings, Journal, TaskStore, Want } from "../ports/state.ts";
 import { Alarm } from "./alarm.ts";
 import type { OwnWrites } from "./own-writes.ts";
 import type { RuleIndex } from "./rule-index.ts";
@@ -12,6 +12,7 @@ import type { RuleIndex } from "./rule-index.ts";
 export interface EventIntakeOptions {
   readonly tasks: TaskStore;
   readonly journal: Journal;
+  readonly holdings: Holdings;
   readonly rules: RuleIndex;
   readonly storeOf: (bucket: Bucket) => ObjectStore;
   readonly clock: Clock;
@@ -59,31 +60,44 @@ export class EventIntake implements Intake {
   async accept(store: string, message: ParsedMessage): Promise<void> {
     const { tasks, journal } = this.#options;
     const wants: Want[] = [];
+    const notes: Promise<void>[] = [];
     let { ignored } = message;
     for (const event of message.events) {
-      const rules = this.#rulesFor(store, event);
+      const rules = await this.#rulesFor(store, event);
       // A bucket that is no source announces our own writes too.
-      if (rules.length === 0 || (await this.#isOurs(event, rules))) ignored++;
-      else await this.#route(event, rules, wants);
+      if (rules.length === 0) ignored++;
+      else {
+        await this.#route(event, rules, wants);
+        notes.push(...this.#noteDelete(event, rules));
+      }
     }
     this.#count(store, { received: message.events.length + message.ignored + message.malformed.length, ignored });
     await Promise.all([
       wants.length === 0 ? this.flush() : tasks.want(wants),
+      ...notes,
       ...message.malformed.map((record) => journal.setAside(store, record)),
     ]);
   }
 
   /** A delete at a leaf's source means something only to rules that replicate deletes; at an interior bucket it is always noted. */
-  #rulesFor(store: string, event: BucketEvent): readonly Rule[] {
-    const { rules } = this.#options;
+  async #rulesFor(store: string, event: BucketEvent): Promise<readonly Rule[]> {
+    const { rules, ownWrites } = this.#options;
     const found = rules.rulesOf(store, event.bucket);
-    if (event.kind !== "deleted") return found;
-    return found.filter((rule) => rule.deletes !== "none" || rules.isInterior(rule.source.id));
+    const [first] = found;
+    if (first === undefined || !rules.isInterior(first.source.id)) {
+      return event.kind === "deleted" ? found.filter((rule) => rule.deletes !== "none") : found;
+    }
+    // What we wrote ourselves is news only to rules that carry on what came by another.
+    return (await ownWrites.excuses(first.source.id, event)) ? found.filter((rule) => rule.transit) : found;
   }
 
-  async #isOurs(event: BucketEvent, [rule]: readonly Rule[]): Promise<boolean> {
-    const { rules, ownWrites } = this.#options;
-    return rule !== undefined && rules.isInterior(rule.source.id) && (await ownWrites.excuses(rule.source.id, event));
+  /** A delete at an interior bucket is noted for every direction to see: its own task may have to wait while another runs. */
+  #noteDelete(event: BucketEvent, rules: readonly Rule[]): readonly Promise<void>[] {
+    const { holdings, clock } = this.#options;
+    const source = rules[0]?.source.id;
+    const isMeant = !toChanges(event).expired || rules.some(({ expirations }) => expirations);
+    if (event.kind !== "deleted" || source === undefined || !isMeant || !this.#options.rules.isInterior(source)) return [];
+    return [holdings.noteDelete(source, event.keys[0], event.eventTime ?? clock.now())];
   }
 
   async #route(event: BucketEvent, rules: readonly Rule[], wants: Want[]): Promise<void> {

@@ -50,17 +50,14 @@ export class KeyReader {
   async read(bucket: Bucket, key: string, options: ReadOptions): Promise<Reading | undefined> {
     const known = await this.known(bucket, key);
     const reading = await readSide({ store: this.#parts.storeOf(bucket), key }, known, options);
-    return this.#store(reading, known);
+    return this.#store(reading);
   }
 
-  async #store(reading: Reading, known: Known): Promise<Reading | undefined> {
-    const { holdings } = this.#parts;
-    if (reading.isForgotten && known.holding !== undefined) {
-      const { bucket, key, revision } = known.holding;
-      return (await holdings.forget(bucket, key, revision)) ? reading : undefined;
-    }
-    if (!reading.changed || reading.holding === undefined) return reading;
-    if (!(await holdings.observe([reading.holding], reading.closes))) return undefined;
-    return { ...reading, holding: { ...reading.holding, revision: reading.holding.revision + 1 } };
+  async #store(reading: Reading): Promise<Reading | undefined> {
+    const { holding, changed, closes } = reading;
+    if (!changed || holding === undefined) return reading;
+    if (!(await this.#parts.holdings.observe([holding], closes))) return undefined;
+    const revision = holding.revision + 1;
+    return { ...reading, holding: { ...holding, revision }, revision };
   }
 }

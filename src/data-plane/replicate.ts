@@ -28,6 +28,8 @@ export interface ReplicateRequest {
   /** All with the same source bucket. */
   readonly aims: readonly Aim[];
   readonly hint?: Hint | undefined;
+  /** Only what the hint says may be copied; where the source has moved on, that is a failure. */
+  readonly isPinned?: boolean | undefined;
   /** As in {@link TransferDestination}. */
   readonly stamp?: string | null | undefined;
   /** Told of an aim as soon as its copy is made, while others may still be under way; the result repeats it. */
@@ -59,7 +61,7 @@ export async function replicate(transfer: Transfer, request: ReplicateRequest): 
       },
       signal: request.signal,
     });
-    if (result.kind !== "changed" || reads === READS) return toOutcomes(result, aims);
+    if (result.kind !== "changed" || reads === READS || request.isPinned) return toOutcomes(result, aims);
     hint = undefined;
   }
 }

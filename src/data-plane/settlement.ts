@@ -33,6 +33,8 @@ export interface Settled {
 export interface Failed {
   readonly kind: "failed";
   readonly error: ReplicationError;
+  /** What could not be done. */
+  readonly operation: Operation;
   readonly wants?: readonly Want[] | undefined;
 }
 
@@ -42,6 +44,6 @@ export function settled(status: Settled["status"], reason: string | null, more: 
   return { kind: "settled", status, operation: "copy", reason, notes: [], replica: null, origin: null, ...more };
 }
 
-export function failed(error: unknown, wants?: readonly Want[]): Failed {
-  return { kind: "failed", error: toReplicationError(error), wants };
+export function failed(error: unknown, { operation = "copy", wants }: Partial<Failed> = {}): Failed {
+  return { kind: "failed", error: toReplicationError(error), operation, wants };
 }

@@ -1,8 +1,16 @@
 import { createHash } from "node:crypto";
 import type { Bucket } from "../domain/bucket.ts";
 import type { Side } from "../domain/decision.ts";
-import { compareHistories, writtenAt } from "../domain/history.ts";
-import { type Content, type HeldObject, type Holding, type Intent, isSameObject } from "../domain/holding.ts";
+import { mergeHistories } from "../domain/history.ts";
+import {
+  type Content,
+  clientContent,
+  compareContents,
+  type HeldObject,
+  type Holding,
+  type Intent,
+  isSameObject,
+} from "../domain/holding.ts";
 import { attributeText, compareKeys, type ObjectAttributes, type ObjectState } from "../domain/object.ts";
 import { readStamp, STAMP_NAME, withoutStamp } from "../domain/stamp.ts";
 import type { ObjectStore, Observation } from "../ports/object-store.ts";
@@ -22,11 +30,16 @@ export interface Reading {
   /** Undefined where nothing is there, or where the bucket was not asked. */
   readonly state: ObjectState | undefined;
   readonly isMarker: boolean;
-  /** What is to be known of the key from now on; `changed`: it is not stored yet. Undefined: nothing is known. */
+  /**
+   * What is to be known of the key from now on; `changed`: it is not stored yet. Undefined: nothing is known. Of an absent side: what was
+   * there before it went without a word.
+   */
   readonly holding: Holding | undefined;
   readonly changed: boolean;
-  /** The stored holding says what is not so and nothing better is known. */
-  readonly isForgotten: boolean;
+  /** What {@link holding} can be stored over. */
+  readonly revision: number;
+  /** Writes of ours were announced that may have happened. */
+  readonly hasIntents: boolean;
   /** Intents whose write this is. */
   readonly closes: readonly string[];
   /** Is false where a client's write was found of which no row, intent or stamp tells. */
@@ -34,14 +47,15 @@ export interface Reading {
 }
 
 /** What is believed of a bucket without asking it. */
-export function assumed({ holding }: Known): Reading {
+export function assumed({ holding, revision, intents }: Known): Reading {
   return {
     side: holding === undefined ? { kind: "absent" } : sideOf(holding),
     state: undefined,
     isMarker: false,
     holding,
     changed: false,
-    isForgotten: false,
+    revision,
+    hasIntents: intents.length > 0,
     closes: [],
     isProven: holding !== undefined,
   };
@@ -105,24 +119,22 @@ export function sideOf({ object, content }: Holding): Side {
 }
 
 function readObject(bucket: Bucket, known: Known, { state, object }: { state: ObjectState; object: HeldObject }): Reading {
-  const { holding, intents } = known;
-  const isReplica = holding?.isReplica ?? false;
-  const base = { bucket: bucket.id, key: state.key, object, isReplica, revision: holding?.revision ?? 0 };
-  const found = { state, isMarker: false, isForgotten: false };
+  const { holding, intents, revision } = known;
+  const found = { state, isMarker: false, revision, hasIntents: intents.length > 0 };
   const held = holding?.object ?? null;
   if (holding !== undefined && held !== null && isSameObject(held, object)) {
     const retagged = held.tagsHash !== null && object.tagsHash !== null && held.tagsHash !== object.tagsHash;
     const content = retagged ? rewritten(holding.content, bucket.id, state.lastModified) : holding.content;
-    const next = { ...base, object: { ...object, tagsHash: object.tagsHash ?? held.tagsHash }, content };
+    const next = { ...holding, object: { ...object, tagsHash: object.tagsHash ?? held.tagsHash }, content };
     const isNews = held.lastModified === null || held.attributesHash === null || (held.tagsHash === null && object.tagsHash !== null);
-    const changed = retagged || isNews;
+    const changed = retagged || isNews || known.deletedAt !== null;
     return { ...found, side: sideOf(next), holding: next, changed, closes: [], isProven: true };
   }
   const intent = intents.find((one) => foretold(one, object, state));
-  const stamped = holding === undefined ? readStamp(state.attributes.metadata[STAMP_NAME], placeOf(bucket.id, state.key)) : undefined;
-  const content = intent?.content ?? (stamped?.sourceEtag === object.etag ? stamped.content : undefined);
-  const next: Holding = { ...base, content: content ?? written(bucket.id, state, holding), isReplica: content !== undefined };
-  const isProven = content !== undefined || holding !== undefined;
+  const ours = intent?.content ?? stampedContent(bucket, state, holding);
+  const content = ours ?? clientContent({ bucket: bucket.id, at: state.lastModified, etag: object.etag, over: holding?.content });
+  const next: Holding = { bucket: bucket.id, key: state.key, object, content, isReplica: ours !== undefined, revision };
+  const isProven = ours !== undefined || holding !== undefined;
   return { ...found, side: sideOf(next), holding: next, changed: true, closes: intent === undefined ? [] : [intent.id], isProven };
 }
 
@@ -136,22 +148,23 @@ function foretold({ expected }: Intent, object: HeldObject, state: ObjectState):
   return expected.etag === object.etag;
 }
 
-function isAhead(content: Content, holding: Holding | undefined): boolean {
-  return holding === undefined || compareHistories(content.history, holding.content.history) === "newer";
+/**
+ * What a stamp tells of an object that no row and no intent knows. A write that is known already is a client's: who brings an old version back
+ * brings its stamp back too.
+ */
+function stampedContent(bucket: Bucket, { key, etag, attributes }: ObjectState, holding: Holding | undefined): Content | undefined {
+  const stamped = readStamp(attributes.metadata[STAMP_NAME], placeOf(bucket.id, key));
+  if (stamped === undefined || stamped.sourceEtag !== etag) return undefined;
+  const { content } = stamped;
+  if (holding === undefined) return content;
+  if ((holding.content.history[content.origin] ?? 0) >= content.dot) return undefined;
+  return { ...content, history: mergeHistories(content.history, holding.content.history) };
 }
 
-function written(bucket: string, { etag, lastModified }: ObjectState, over: Holding | undefined): Content {
-  return {
-    origin: bucket,
-    originTime: Math.floor(lastModified / 1000) * 1000,
-    originEtag: etag,
-    history: writtenAt(bucket, lastModified, over?.content.history),
-  };
-}
-
-/** The same content with other tags: the bytes stay what they were, the history grows. */
+/** The same bytes with other tags, which a client gave them here: a write of its own. */
 function rewritten(content: Content, bucket: string, at: number): Content {
-  return { ...content, history: writtenAt(bucket, at, content.history) };
+  const { originTime, originEtag, origin, bytesOrigin = origin } = content;
+  return { ...clientContent({ bucket, at, etag: originEtag, over: content }), originTime, bytesOrigin };
 }
 
 interface Absence {
@@ -159,28 +172,27 @@ interface Absence {
   readonly evidence: DeleteEvidence;
 }
 
-function readAbsence({ store, key }: Place, { holding, intents }: Known, { observation, evidence }: Absence): Reading {
+function readAbsence({ store, key }: Place, known: Known, { observation, evidence }: Absence): Reading {
   const { bucket } = store;
+  const { holding, intents, revision, deletedAt } = known;
   const isMarker = observation.kind === "marker";
-  const found = { state: undefined, isMarker, closes: [] };
-  if (holding?.object === null) {
-    return { ...found, side: sideOf(holding), holding, changed: false, isForgotten: false, isProven: true };
-  }
+  const found = { state: undefined, isMarker, revision, hasIntents: intents.length > 0, closes: [] };
+  if (holding?.object === null) return { ...found, side: sideOf(holding), holding, changed: false, isProven: true };
   // An old one that never came to anything tells nothing of a delete after later writes.
   const intent = intents.find(({ expected, content }) => expected === null && isAhead(content, holding));
-  const isDeleted = isMarker || intent !== undefined || (evidence.announced && holding !== undefined);
-  if (!isDeleted) {
-    // Gone without a word: no delete is read into that (invariant 4), and what was known of the key is known no more.
-    const isForgotten = holding !== undefined;
-    return { ...found, side: { kind: "absent" }, holding: undefined, changed: false, isForgotten, isProven: true };
+  // What we were about to put there may have been there and be what was deleted.
+  const before = holding?.content ?? intents.find(({ expected }) => expected !== null)?.content;
+  const isAnnounced = (evidence.announced || deletedAt !== null) && before !== undefined;
+  if (!isMarker && intent === undefined && !isAnnounced) {
+    return { ...found, side: { kind: "absent" }, holding, changed: false, isProven: true };
   }
-  const at = (isMarker ? observation.lastModified : undefined) ?? evidence.at;
-  const originTime = Math.floor(at / 1000) * 1000;
-  const made: Content = { origin: bucket.id, originTime, originEtag: null, history: writtenAt(bucket.id, at, holding?.content.history) };
-  const content = intent?.content ?? made;
-  const revision = holding?.revision ?? 0;
+  const at = (isMarker ? observation.lastModified : undefined) ?? deletedAt ?? evidence.at;
+  const content = intent?.content ?? clientContent({ bucket: bucket.id, at, etag: null, over: before });
   const next: Holding = { bucket: bucket.id, key, object: null, content, isReplica: intent !== undefined, revision };
-  const isProven = holding !== undefined || intent !== undefined;
   const closes = intent === undefined ? [] : [intent.id];
-  return { ...found, closes, side: sideOf(next), holding: next, changed: true, isForgotten: false, isProven };
+  return { ...found, closes, side: sideOf(next), holding: next, changed: true, isProven: before !== undefined || intent !== undefined };
+}
+
+function isAhead(content: Content, holding: Holding | undefined): boolean {
+  return holding === undefined || compareContents(content, holding.content) === "newer";
 }

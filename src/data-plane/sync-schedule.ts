@@ -118,7 +118,7 @@ class RuleLoop {
 
   async run(outage: boolean): Promise<void> {
     this.#running = true;
-    let delayMs = outage ? 0 : await this.#firstDelay();
+    let delayMs = outage ? 0 : await this.#firstDelay().catch(() => 0); // a state that cannot be read now is tried by the sync, and told of
     if (delayMs > 0) this.#first.resolve();
     for (let failures = 0; !this.#signal.aborted; ) {
       await this.#sleep(delayMs);

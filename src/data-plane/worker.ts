@@ -207,7 +207,11 @@ export class Worker {
     const hint = commonHint(quick.map(({ task }) => task));
     const key = group[0]?.key ?? "";
     const outcomes = await replicate(transfer, { key, aims, hint, onCopied: settleAim, signal: this.#abort.signal });
-    if (!this.#abort.signal.aborted) for (const [index, outcome] of outcomes.entries()) settleAim(index, outcome);
+    for (const [index, outcome] of this.#abort.signal.aborted ? [] : outcomes.entries()) {
+      const errand = quick[index];
+      if (errand !== undefined && mayBeDelete(outcome, errand)) others.push(this.#attemptCarefully(errand, startedAt, settle));
+      else settleAim(index, outcome);
+    }
     await Promise.all(others);
   }
 
@@ -215,8 +219,9 @@ export class Worker {
     const settlement = await this.#options.careful.settle({ task, aim, signal: this.#abort.signal });
     if (this.#abort.signal.aborted && settlement.kind === "failed") return;
     if (settlement.kind === "failed") {
-      const { error, wants } = settlement;
-      settle({ ...this.#failed(task, error, startedAt), wants });
+      const { error, operation, wants } = settlement;
+      const { entry, ...outcome } = this.#failed(task, error, startedAt);
+      settle({ ...outcome, entry: { ...entry, operation }, wants });
       return;
     }
     const { status, operation, reason, notes, replica, origin, holdings, closes, wants, versions } = settlement;
@@ -318,6 +323,11 @@ function isQuick({ changes }: LeasedTask, aim: Aim, rules: RuleIndex): boolean {
   if (rules.passesInterior(aim) || rule.versions === "all" || rule.stamp === "always") return false;
   if (changes === undefined) return true;
   return changes.written === true && !(changes.deleted === true && rule.deletes !== "none");
+}
+
+/** Gone, and deletes are replicated: whether it was deleted is read at the source. */
+function mayBeDelete(outcome: AimOutcome, { aim }: Errand): boolean {
+  return outcome.kind === "skipped" && outcome.reason === "SourceGone" && aim.rule.deletes !== "none";
 }
 
 /** Tasks of one source object together, so that it is read once; tasks whose rule is gone by themselves. */

@@ -17,7 +17,7 @@ interface Shape {
 }
 
 function side({ etag = "e", history, origin = "A", seconds = 100, tags = null, attributes = null }: Shape): Side {
-  const content: Content = { origin, originTime: seconds * 1000, originEtag: etag, history };
+  const content: Content = { origin, originTime: seconds * 1000, originEtag: etag, dot: history[origin] ?? 0, history };
   if (etag === null) return { kind: "deleted", content };
   const object: HeldObject = { etag, versionId: null, sizeBytes: 1, lastModified: null, tagsHash: tags, attributesHash: attributes };
   return { kind: "object", object, content };

@@ -1,5 +1,5 @@
-import { compareHistories } from "./history.ts";
-import { type Content, compareForNewest, compareForPriority, type HeldObject, isSameContent } from "./holding.ts";
+import type { HistoryOrder } from "./history.ts";
+import { type Content, compareContents, compareForNewest, compareForPriority, type HeldObject, isSameContent } from "./holding.ts";
 
 /** One side of a decision. `absent`: nothing is there and nothing tells that it was deleted. */
 export type Side =
@@ -41,7 +41,7 @@ export function decide(input: DecisionInput): Decision {
   if (destination.kind === "absent")
     return source.kind === "object" ? { do: "copy", conflict: false } : { do: "nothing", because: "equal" };
   if (source.kind === "deleted" && destination.kind === "deleted") return { do: "adopt" };
-  const order = compareHistories(source.content.history, destination.content.history);
+  const order = compareContents(source.content, destination.content);
   if (source.kind === "object" && destination.kind === "object") {
     const same = haveSameBytes(source.object, destination.object) || isSameContent(source.content, destination.content);
     if (same) return sameBytes(source.object, destination.object, order);
@@ -61,7 +61,7 @@ function haveSameBytes(a: HeldObject, b: HeldObject): boolean {
   return a.etag === b.etag && a.sizeBytes === b.sizeBytes;
 }
 
-function sameBytes(source: HeldObject, destination: HeldObject, order: ReturnType<typeof compareHistories>): Decision {
+function sameBytes(source: HeldObject, destination: HeldObject, order: HistoryOrder): Decision {
   if (differ(source.attributesHash, destination.attributesHash)) {
     // A store that drops a header makes replicas differ for ever: only a client's later write is a reason to copy the same bytes again.
     if (order === "newer") return { do: "copy", conflict: false };

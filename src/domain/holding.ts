@@ -1,4 +1,4 @@
-import { type History, mergeHistories, writtenAt } from "./history.ts";
+import { type History, type HistoryOrder, mergeHistories, writtenAt } from "./history.ts";
 import { compareKeys } from "./object.ts";
 
 /** What a client once wrote or deleted under a key, wherever its replicas are. */
@@ -9,7 +9,29 @@ export interface Content {
   readonly originTime: number;
   /** Its ETag there; null for a delete. */
   readonly originEtag: string | null;
+  /** The number of this write in the history of its origin: who knows of it knows of all before it. */
+  readonly dot: number;
   readonly history: History;
+  /** Where its bytes were written, where {@link origin} changed no more than tags. */
+  readonly bytesOrigin?: string | undefined;
+}
+
+/**
+ * How `a` stands to `b`: `newer` where it descends from it. Told by whether each knows of the other's write (dotted version vectors), so that
+ * what a history gained by a conflict that it won elsewhere makes nothing concurrent.
+ */
+export function compareContents(a: Content, b: Content): HistoryOrder {
+  const knowsB = (a.history[b.origin] ?? 0) >= b.dot;
+  const knowsA = (b.history[a.origin] ?? 0) >= a.dot;
+  if (knowsB) return knowsA ? "equal" : "newer";
+  return knowsA ? "older" : "concurrent";
+}
+
+/** What a client wrote (or, without an ETag, deleted) at a bucket over what it found there. */
+export function clientContent(write: { bucket: string; at: number; etag: string | null; over?: Content | undefined }): Content {
+  const { bucket, at, etag, over } = write;
+  const history = writtenAt(bucket, at, over?.history);
+  return { origin: bucket, originTime: Math.floor(at / 1000) * 1000, originEtag: etag, dot: history[bucket] ?? 0, history };
 }
 
 /** The current object of a key as far as it tells one state from another. */
@@ -85,8 +107,9 @@ function place(members: readonly string[], bucket: string): number {
   return index === -1 ? members.length : index;
 }
 
-/** The holding that a person, or a policy, chose over another: its content from now on descends from both. */
+/** The holding that a person chose over another content: as if it had been written there again, knowing of both. */
 export function prevailing(chosen: Holding, over: Content): Holding {
-  const { content } = chosen;
-  return { ...chosen, content: { ...content, history: writtenAt(chosen.bucket, 0, mergeHistories(content.history, over.history)) } };
+  const { bucket, content } = chosen;
+  const history = writtenAt(bucket, 0, mergeHistories(content.history, over.history));
+  return { ...chosen, content: { ...content, origin: bucket, dot: history[bucket] ?? 0, history } };
 }

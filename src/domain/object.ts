@@ -19,6 +19,23 @@ export const SYSTEM_HEADERS = [
   "x-amz-website-redirect-location",
 ] as const;
 
+/** What keeps an object from being removed. https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock.html */
+export interface ObjectLock {
+  /** `retainUntil` in milliseconds since the epoch. */
+  readonly retention?: { readonly mode: string; readonly retainUntil: number } | undefined;
+  readonly legalHold: boolean;
+}
+
+/** A checksum that the store keeps beside the ETag. */
+export interface StoredChecksum {
+  /** In lower case: `crc64nvme`, `sha256`, … */
+  readonly algorithm: string;
+  /** COMPOSITE: of the parts' checksums, which says nothing across part layouts. */
+  readonly type: "FULL_OBJECT" | "COMPOSITE";
+  /** As headers carry it. */
+  readonly value: string;
+}
+
 /** The current state of an object as a HEAD or the head of a GET tells it. */
 export interface ObjectState {
   readonly key: string;
@@ -39,6 +56,14 @@ export interface ObjectState {
   readonly partsCount?: number | undefined;
   /** Checksums of the whole object by algorithm (`crc64nvme`, `sha256`, …), where they were asked for and the store keeps them. */
   readonly checksums?: Readonly<Record<string, string>> | undefined;
+  /** The one checksum of the object, also a composite one, where it was asked for and the store keeps one. */
+  readonly storedChecksum?: StoredChecksum | undefined;
+  /** Absent where the object has none, and where the credentials may not know. */
+  readonly lock?: ObjectLock | undefined;
+  /** By S3's name (`AES256`, `aws:kms`); absent where the store says nothing of it. */
+  readonly encryption?: string | undefined;
+  /** True where its class is one of S3's archives and no restored copy is told of. What other stores call so may be readable. */
+  readonly archived?: true | undefined;
 }
 
 /** One object of a listing. */

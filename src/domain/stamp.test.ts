@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { readStamp, stampOf, withoutStamp } from "./stamp.ts";
 
-const CONTENT = { origin: "s3://a.test:9000/pho;tos", originTime: 1_700_000_000_000, originEtag: "0a", history: {} };
+const CONTENT = { origin: "s3://a.test:9000/pho;tos", originTime: 1_700_000_000_000, originEtag: "0a", dot: 1_700_000_000, history: {} };
 
 describe("the stamp of a replica", () => {
   it("tells where and when its content was written", () => {

@@ -29,7 +29,10 @@ export function readStamp(
   const bucket = decoded(origin);
   if (bucket === undefined) return undefined;
   const originTime = Number(seconds) * 1000;
-  return { content: { origin: bucket, originTime, originEtag: etag, history: { [bucket]: Number(seconds) } }, sourceEtag: etag };
+  return {
+    content: { origin: bucket, originTime, originEtag: etag, dot: Number(seconds), history: { [bucket]: Number(seconds) } },
+    sourceEtag: etag,
+  };
 }
 
 /** What an object carries of its own: the stamp is ours. */

@@ -1,5 +1,6 @@
 import type { Conflict } from "../domain/conflict.ts";
 import type { GateState } from "../domain/delete-gate.ts";
+import type { Fingerprint } from "../domain/fingerprint.ts";
 import type { Holding, Intent } from "../domain/holding.ts";
 import type { Hint } from "../domain/object.ts";
 import type { LedgerEntry, Status } from "../domain/status.ts";
@@ -26,6 +27,8 @@ export interface Changes {
   readonly attributes?: boolean | undefined;
   /** An object was announced or listed: also true where nothing else is known. */
   readonly written?: boolean | undefined;
+  /** A comparison found the key at one side alone: it is to be looked at, nothing says that it was written. */
+  readonly missed?: boolean | undefined;
   /** A person let a held delete pass. */
   readonly approved?: boolean | undefined;
 }
@@ -70,7 +73,10 @@ export interface Outcome {
   /** Without a `replica` the row keeps the one it has. */
   readonly entry: LedgerEntry;
   readonly retryAt?: number | undefined;
-  /** Stored in the same transaction, each only where its revision is still the one it was made from. */
+  /**
+   * Stored in the same transaction, each only where its revision is still the one it was made from. The first is of the key that
+   * {@link closes} is about: where it is not stored that intent is only abandoned, since nobody knows any more what is there.
+   */
   readonly holdings?: readonly Holding[] | undefined;
   /** Id of the intent that is closed by it. */
   readonly closes?: string | undefined;
@@ -166,6 +172,10 @@ export interface Ledger {
 /** What is known of a key at an interior bucket. */
 export interface Known {
   readonly holding: Holding | undefined;
+  /** Of what is known; raised by everything that changes it, also by an announced write. 0: nothing was ever known. */
+  readonly revision: number;
+  /** When a delete of the key was announced that nobody has looked after yet, in milliseconds since the epoch; null: none was. */
+  readonly deletedAt: number | null;
   /** Writes announced and not closed, the expired ones too: one of them may still land. */
   readonly intents: readonly Intent[];
 }
@@ -181,8 +191,8 @@ export interface Holdings {
   observe(holdings: readonly Holding[], closes?: readonly string[]): Promise<boolean>;
 
   /**
-   * Makes an intent durable, which excludes every other on its key until it is closed or has expired. False: another is open, or the
-   * holding is not of this revision any more; nothing was stored.
+   * Makes an intent durable, which excludes every other on its key until it is closed or has expired, and raises the revision by one: what
+   * was read before it cannot be stored after it. False: another is open, or the revision is another; nothing was stored.
    */
   announce(intent: Intent, revision: number, now: number): Promise<boolean>;
 
@@ -192,8 +202,14 @@ export interface Holdings {
   /** Lets an intent expire at once: its writer has given up, but the write may have happened or may still land. */
   abandon(id: string, now: number): Promise<void>;
 
-  /** Forgets a holding: nothing is known of the key any more. False as for {@link observe}. */
-  forget(bucket: string, key: string, revision: number): Promise<boolean>;
+  /**
+   * Notes that a delete of the key was announced, for whoever reads the key next, from whatever direction; the next holding that is stored
+   * ends it. Raises the revision.
+   */
+  noteDelete(bucket: string, key: string, at: number): Promise<void>;
+
+  /** Forgets every holding and intent of a bucket: for a state that is older than what the bucket holds. */
+  forgetBucket(bucket: string): Promise<void>;
 }
 
 export interface ConflictFilter {
@@ -215,6 +231,10 @@ export interface Safeguards {
   conflicts(filter: ConflictFilter): Promise<{ readonly conflicts: readonly Conflict[]; readonly nextToken: string | null }>;
   setPaused(rule: string, paused: boolean): Promise<void>;
   pausedRules(): Promise<readonly string[]>;
+  /** What was found out about a bucket, by its canonical id; undefined where nobody looked. */
+  fingerprint(bucket: string): Promise<Fingerprint | undefined>;
+  /** Replaces what was known of the bucket. */
+  saveFingerprint(bucket: string, fingerprint: Fingerprint): Promise<void>;
 }
 
 export interface IntakeCounts {
@@ -232,6 +252,21 @@ export interface SyncProgress {
   readonly finishedAt: number | null;
 }
 
+/**
+ * Why a state cannot be believed: its buckets know one that is gone (`lost`), a later form of this one (`old`), or another that works on them
+ * too (`foreign`); or it is being put together again (`rebuilding`).
+ */
+export const DISTRUSTS = ["lost", "old", "foreign", "rebuilding"] as const;
+export type Distrust = (typeof DISTRUSTS)[number];
+
+/** Which state this is, and how often it was opened to work on: buckets are told the same, so that a lost or old one is noticed. */
+export interface Epoch {
+  readonly epoch: string;
+  readonly generation: number;
+  /** Null: it can be believed. */
+  readonly distrust: Distrust | null;
+}
+
 /** Small facts that must outlive the process. */
 export interface Journal {
   countIntake(store: string, counts: { readonly received: number; readonly ignored: number }): Promise<void>;
@@ -246,6 +281,8 @@ export interface Journal {
   saveSyncProgress(rule: string, progress: SyncProgress): Promise<void>;
   /** When a rule was first run here; sets it to `now` the first time. */
   ruleSince(rule: string, now: number): Promise<number>;
+  epoch(): Promise<Epoch | undefined>;
+  saveEpoch(epoch: Epoch): Promise<void>;
 }
 
 /** One open state: the faces of the same durable store. */

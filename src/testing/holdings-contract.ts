@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { Content, HeldObject, Holding, Intent } from "../domain/holding.ts";
-import type { Holdings, LeasedTask, Outcome } from "../ports/state.ts";
+import type { Holdings, Known, LeasedTask, Outcome } from "../ports/state.ts";
 import {
   claimAll,
   claimOne,
@@ -23,8 +23,10 @@ const CONTENT: Content = {
   origin: PHOTOS.source,
   originTime: 1_700_000_000_000,
   originEtag: "d41d8cd98f00b204e9800998ecf8427e",
+  dot: 1_700_000_000,
   history: { [PHOTOS.source]: 1_700_000_000, [BUCKET]: 7 },
 };
+const NOTHING: Known = { holding: undefined, revision: 0, deletedAt: null, intents: [] };
 const OBJECT: HeldObject = {
   etag: "d41d8cd98f00b204e9800998ecf8427e",
   versionId: "v1",
@@ -43,8 +45,8 @@ function intentOf(id: string, key: string, overrides: Partial<Intent> = {}): Int
   return { id, bucket: BUCKET, key, expected, content: CONTENT, expiresAt: Number.MAX_SAFE_INTEGER, ...overrides };
 }
 
-async function revisionOf(holdings: Holdings, key: string): Promise<number | undefined> {
-  return (await holdings.known(BUCKET, key)).holding?.revision;
+async function revisionOf(holdings: Holdings, key: string): Promise<number> {
+  return (await holdings.known(BUCKET, key)).revision;
 }
 
 async function openIntents(holdings: Holdings, key: string): Promise<readonly string[]> {
@@ -53,19 +55,36 @@ async function openIntents(holdings: Holdings, key: string): Promise<readonly st
 
 /** Holds an adapter to the promises of `Holdings`, and of what an outcome carries for it. */
 export function describeHoldings(contract: StateContract): void {
-  describeState("Holdings", contract, { ...holding, ...intending, ...racing, ...recording });
+  describeState("Holdings", contract, { ...holding, ...intending, ...noting, ...racing, ...recording });
 }
 
 const holding: StateCases = {
+  "a bucket can be forgotten whole, and no other is": async ({ state: { holdings } }) => {
+    await holdings.observe([holdingOf("a"), holdingOf("b"), holdingOf("a", { bucket: ELSEWHERE })]);
+    await holdings.announce(intentOf("one", "a"), 1, 0);
+    await holdings.announce(intentOf("other", "a", { bucket: ELSEWHERE }), 1, 0);
+    for (const bucket of [BUCKET, ELSEWHERE]) await holdings.noteDelete(bucket, "a", 5);
+    await holdings.forgetBucket(BUCKET);
+    for (const key of ["a", "b"]) assert.deepEqual(await holdings.known(BUCKET, key), NOTHING);
+    assert.deepEqual(await holdings.known(ELSEWHERE, "a"), {
+      holding: holdingOf("a", { bucket: ELSEWHERE, revision: 3 }),
+      revision: 3,
+      deletedAt: 5,
+      intents: [intentOf("other", "a", { bucket: ELSEWHERE })],
+    });
+    assert.equal(await holdings.observe([holdingOf("a")]), true);
+  },
   "of a key that nobody looked at nothing is known": async ({ state: { holdings } }) => {
-    assert.deepEqual(await holdings.known(BUCKET, "a"), { holding: undefined, intents: [] });
+    assert.deepEqual(await holdings.known(BUCKET, "a"), NOTHING);
   },
   "a holding is read as it was stored, with the next revision": async ({ state: { holdings } }) => {
     const bare = { ...OBJECT, versionId: null, lastModified: null, tagsHash: null, attributesHash: null };
     const deleted = { object: null, isReplica: false, content: { ...CONTENT, originEtag: null, history: {} } };
     const stored = [holdingOf("a"), holdingOf("b", { object: bare }), holdingOf("c", deleted)];
     assert.equal(await holdings.observe(stored), true);
-    for (const one of stored) assert.deepEqual((await holdings.known(BUCKET, one.key)).holding, { ...one, revision: 1 });
+    for (const one of stored) {
+      assert.deepEqual(await holdings.known(BUCKET, one.key), { ...NOTHING, holding: { ...one, revision: 1 }, revision: 1 });
+    }
     assert.equal(await holdings.observe([holdingOf("a", { ...deleted, revision: 1 })]), true);
     assert.deepEqual((await holdings.known(BUCKET, "a")).holding, holdingOf("a", { ...deleted, revision: 2 }));
   },
@@ -85,41 +104,33 @@ const holding: StateCases = {
   "where one of several holdings was changed since, none is stored and nothing is closed": async ({ state: { holdings } }) => {
     await holdings.observe([holdingOf("b")]);
     await holdings.announce(intentOf("i", "a"), 0, 1);
-    assert.equal(await holdings.observe([holdingOf("a"), holdingOf("b"), holdingOf("c")], ["i"]), false);
-    assert.deepEqual(
-      [await revisionOf(holdings, "a"), await revisionOf(holdings, "b"), await revisionOf(holdings, "c")],
-      [undefined, 1, undefined],
-    );
-    assert.deepEqual(await openIntents(holdings, "a"), ["i"]);
+    assert.equal(await holdings.observe([holdingOf("a", { revision: 1 }), holdingOf("b"), holdingOf("c")], ["i"]), false);
+    assert.deepEqual(await holdings.known(BUCKET, "a"), { ...NOTHING, revision: 1, intents: [intentOf("i", "a")] });
+    assert.equal(await revisionOf(holdings, "b"), 1);
+    assert.deepEqual(await holdings.known(BUCKET, "c"), NOTHING);
   },
   "observing closes the intents it found out about, also without a holding": async ({ state: { holdings } }) => {
     for (const key of ["a", "b", "c"]) await holdings.announce(intentOf(`i ${key}`, key), 0, 1);
-    assert.equal(await holdings.observe([holdingOf("a")], ["i a", "unknown"]), true);
+    assert.equal(await holdings.observe([holdingOf("a", { revision: 1 })], ["i a", "unknown"]), true);
     assert.equal(await holdings.observe([], ["i b"]), true);
     assert.deepEqual(await Promise.all(["a", "b", "c"].map((key) => openIntents(holdings, key))), [[], [], ["i c"]]);
   },
-  "a holding is forgotten only as it was known": async ({ state: { holdings } }) => {
-    await holdings.observe([holdingOf("a"), holdingOf("b")]);
-    assert.equal(await holdings.forget(BUCKET, "a", 0), false);
-    assert.equal(await revisionOf(holdings, "a"), 1);
-    assert.equal(await holdings.forget(BUCKET, "a", 1), true);
-    assert.deepEqual([await revisionOf(holdings, "a"), await revisionOf(holdings, "b")], [undefined, 1]);
-    assert.equal(await holdings.forget(BUCKET, "a", 1), false);
-    assert.equal(await holdings.observe([holdingOf("a")]), true);
-  },
-  "what was observed, announced and forgotten is so after the state is opened again": async (harness, reopened) => {
+  "what was observed, announced and noted is so after the state is opened again": async (harness, reopened) => {
     const { holdings } = harness.state;
-    await holdings.observe([holdingOf("a"), holdingOf("b")]);
-    await holdings.forget(BUCKET, "b", 1);
+    await holdings.observe([holdingOf("a")]);
     await holdings.announce(intentOf("i", "a"), 1, harness.now());
+    await holdings.announce(intentOf("k", "b"), 0, harness.now());
+    for (const key of ["a", "c"]) await holdings.noteDelete(BUCKET, key, 500);
     const next = await harness.reopen();
     reopened(next);
-    assert.deepEqual(await next.state.holdings.known(BUCKET, "a"), {
-      holding: holdingOf("a", { revision: 1 }),
-      intents: [intentOf("i", "a")],
-    });
-    assert.equal(await revisionOf(next.state.holdings, "b"), undefined);
-    assert.equal(await next.state.holdings.announce(intentOf("j", "a"), 1, next.now()), false);
+    const again = next.state.holdings;
+    const intents = [intentOf("i", "a")];
+    assert.deepEqual(await again.known(BUCKET, "a"), { holding: holdingOf("a", { revision: 3 }), revision: 3, deletedAt: 500, intents });
+    assert.deepEqual(await again.known(BUCKET, "b"), { ...NOTHING, revision: 1, intents: [intentOf("k", "b")] });
+    assert.deepEqual(await again.known(BUCKET, "c"), { ...NOTHING, revision: 1, deletedAt: 500 });
+    assert.equal(await again.announce(intentOf("j", "a"), 3, next.now()), false);
+    assert.equal(await again.observe([holdingOf("a", { revision: 3 })]), true);
+    assert.equal((await again.known(BUCKET, "a")).deletedAt, null);
   },
 };
 
@@ -130,7 +141,7 @@ const intending: StateCases = {
       intentOf("b", "k", { expected: null, expiresAt: 6 }),
       intentOf("c", "k", { expected: { etag: null, sizeBytes: 0, stamp: null }, expiresAt: 7 }),
     ];
-    for (const [index, intent] of intents.entries()) assert.equal(await holdings.announce(intent, 0, 5 + index), true);
+    for (const [index, intent] of intents.entries()) assert.equal(await holdings.announce(intent, index, 5 + index), true);
     assert.deepEqual((await holdings.known(BUCKET, "k")).intents, intents);
     await holdings.withdraw("b");
     await holdings.withdraw("unknown");
@@ -138,16 +149,16 @@ const intending: StateCases = {
   },
   "an open intent excludes every other on its key, and no other key": async ({ state: { holdings } }) => {
     assert.equal(await holdings.announce(intentOf("i", "a", { expiresAt: 100 }), 0, 1), true);
-    assert.equal(await holdings.announce(intentOf("j", "a"), 0, 99), false);
+    assert.equal(await holdings.announce(intentOf("j", "a"), 1, 99), false);
     assert.equal(await holdings.announce(intentOf("j", "b"), 0, 99), true);
     assert.equal(await holdings.announce(intentOf("k", "a", { bucket: ELSEWHERE }), 0, 99), true);
     assert.deepEqual(await openIntents(holdings, "a"), ["i"]);
     await holdings.withdraw("i");
-    assert.equal(await holdings.announce(intentOf("l", "a"), 0, 99), true);
+    assert.equal(await holdings.announce(intentOf("l", "a"), 1, 99), true);
   },
   "an expired intent excludes nobody and stays known: its write may still land": async ({ state: { holdings } }) => {
     await holdings.announce(intentOf("i", "a", { expiresAt: 100 }), 0, 1);
-    assert.equal(await holdings.announce(intentOf("j", "a"), 0, 100), true);
+    assert.equal(await holdings.announce(intentOf("j", "a"), 1, 100), true);
     assert.deepEqual(await openIntents(holdings, "a"), ["i", "j"]);
   },
   "an abandoned intent is an expired one": async ({ state: { holdings } }) => {
@@ -156,13 +167,31 @@ const intending: StateCases = {
     await holdings.abandon("i", 70);
     await holdings.abandon("unknown", 50);
     assert.deepEqual((await holdings.known(BUCKET, "a")).intents, [intentOf("i", "a", { expiresAt: 50 })]);
-    assert.equal(await holdings.announce(intentOf("j", "a"), 0, 50), true);
+    assert.equal(await holdings.announce(intentOf("j", "a"), 1, 50), true);
   },
   "an intent announced again is the same, with the later end": async ({ state: { holdings } }) => {
     await holdings.announce(intentOf("i", "a", { expiresAt: 100 }), 0, 1);
-    assert.equal(await holdings.announce(intentOf("i", "a", { expiresAt: 200 }), 0, 50), true);
+    assert.equal(await holdings.announce(intentOf("i", "a", { expiresAt: 200 }), 1, 50), true);
     assert.deepEqual((await holdings.known(BUCKET, "a")).intents, [intentOf("i", "a", { expiresAt: 200 })]);
-    assert.equal(await holdings.announce(intentOf("j", "a"), 0, 150), false);
+    assert.equal(await holdings.announce(intentOf("j", "a"), 2, 150), false);
+  },
+  "what was read before an announced write cannot be stored after it, nor announced upon (invariant 3)": async ({
+    state: { holdings },
+  }) => {
+    await holdings.observe([holdingOf("a")]);
+    const known = { ...NOTHING, holding: holdingOf("a", { revision: 2 }), revision: 2, intents: [intentOf("i", "a", { expiresAt: 100 })] };
+    for (const [key, revision] of [
+      ["a", 1],
+      ["b", 0],
+    ] as const) {
+      assert.equal(await holdings.announce(intentOf(key === "a" ? "i" : "j", key, { expiresAt: 100 }), revision, 1), true);
+      assert.equal(await holdings.observe([holdingOf(key, { object: null, revision })]), false);
+      assert.equal(await holdings.announce(intentOf("late", key), revision, 100), false);
+    }
+    assert.deepEqual(await holdings.known(BUCKET, "a"), known);
+    assert.deepEqual([await revisionOf(holdings, "b"), await openIntents(holdings, "b")], [1, ["j"]]);
+    assert.equal(await holdings.observe([holdingOf("a", { object: null, revision: 2 })], ["i"]), true);
+    assert.equal(await holdings.observe([holdingOf("b", { revision: 1 })], ["j"]), true);
   },
   "nothing is announced over a holding that was changed since (invariant 3)": async ({ state: { holdings } }) => {
     assert.equal(await holdings.announce(intentOf("i", "a"), 1, 1), false);
@@ -181,6 +210,37 @@ const intending: StateCases = {
   },
 };
 
+const noting: StateCases = {
+  "a noted delete is known until a holding is stored, and was not known to whoever read before it (invariant 4)": async (harness) => {
+    const { holdings } = harness.state;
+    await holdings.observe([holdingOf("a")]);
+    await holdings.noteDelete(BUCKET, "a", 500);
+    assert.equal(await holdings.observe([holdingOf("a", { revision: 1 })]), false);
+    assert.equal(await holdings.announce(intentOf("i", "a"), 1, 1), false);
+    const noted = { ...NOTHING, holding: holdingOf("a", { revision: 2 }), revision: 2, deletedAt: 500 };
+    assert.deepEqual(await holdings.known(BUCKET, "a"), noted);
+    assert.equal(await holdings.announce(intentOf("i", "a"), 2, 1), true);
+    await holdings.withdraw("i");
+    assert.deepEqual(await holdings.known(BUCKET, "a"), { ...noted, holding: holdingOf("a", { revision: 3 }), revision: 3 });
+    const gone = holdingOf("a", { object: null, revision: 3 });
+    assert.equal(await holdings.observe([gone]), true);
+    assert.deepEqual(await holdings.known(BUCKET, "a"), { ...NOTHING, holding: { ...gone, revision: 4 }, revision: 4 });
+  },
+  "a delete can be noted of a key that nobody knows": async ({ state: { holdings } }) => {
+    await holdings.noteDelete(BUCKET, "a", 0);
+    assert.deepEqual(await holdings.known(BUCKET, "a"), { ...NOTHING, revision: 1, deletedAt: 0 });
+    assert.deepEqual(await holdings.known(BUCKET, "b"), NOTHING);
+    assert.deepEqual(await holdings.known(ELSEWHERE, "a"), NOTHING);
+    assert.equal(await holdings.observe([holdingOf("a")]), false);
+    assert.equal(await holdings.observe([holdingOf("a", { revision: 1 })]), true);
+    assert.deepEqual(await holdings.known(BUCKET, "a"), { ...NOTHING, holding: holdingOf("a", { revision: 2 }), revision: 2 });
+  },
+  "of deletes noted in any order the latest is known, and each raises the revision (invariant 2)": async ({ state: { holdings } }) => {
+    for (const at of [500, 700, 600]) await holdings.noteDelete(BUCKET, "a", at);
+    assert.deepEqual(await holdings.known(BUCKET, "a"), { ...NOTHING, revision: 3, deletedAt: 700 });
+  },
+};
+
 const racing: StateCases = {
   "of observers that start from one revision one wins": async ({ state: { holdings } }) => {
     for (let revision = 0; revision < 3; revision++) {
@@ -196,16 +256,26 @@ const racing: StateCases = {
     assert.equal(answers.filter(Boolean).length, 1);
     assert.deepEqual(await openIntents(holdings, "a"), [`i${answers.indexOf(true)}`]);
   },
-  "a holding that is just being replaced cannot be announced upon": async ({ state: { holdings } }) => {
-    assert.deepEqual(await Promise.all([holdings.observe([holdingOf("a")]), holdings.announce(intentOf("i", "a"), 0, 1)]), [true, false]);
-    const both = await Promise.all([holdings.announce(intentOf("j", "a"), 1, 1), holdings.observe([holdingOf("a", { revision: 1 })])]);
-    assert.deepEqual(both, [true, true]);
-    const forgotten = await Promise.all([holdings.forget(BUCKET, "a", 2), holdings.observe([holdingOf("a", { revision: 2 })])]);
-    assert.deepEqual(forgotten, [true, false]);
+  "of an observer, an announcer and a note of a delete that start from one revision the first wins": async ({ state: { holdings } }) => {
+    const at = (revision: number) => ({
+      observe: [holdingOf("a", { revision })],
+      intent: intentOf(`i${revision}`, "a", { expiresAt: 100 }),
+    });
+    const observed = await Promise.all([holdings.observe(at(0).observe), holdings.announce(at(0).intent, 0, 1)]);
+    assert.deepEqual(observed, [true, false]);
+    const announced = await Promise.all([holdings.announce(at(1).intent, 1, 1), holdings.observe(at(1).observe)]);
+    assert.deepEqual(announced, [true, false]);
+    const [, ...noted] = await Promise.all([
+      holdings.noteDelete(BUCKET, "a", 500),
+      holdings.observe(at(2).observe),
+      holdings.announce(at(2).intent, 2, 100),
+    ]);
+    assert.deepEqual(noted, [false, false]);
+    assert.equal((await holdings.known(BUCKET, "a")).deletedAt, 500);
   },
   "a key is free the moment its intent is withdrawn": async ({ state: { holdings } }) => {
     await holdings.announce(intentOf("i", "a"), 0, 1);
-    const [, announced] = await Promise.all([holdings.withdraw("i"), holdings.announce(intentOf("j", "a"), 0, 1)]);
+    const [, announced] = await Promise.all([holdings.withdraw("i"), holdings.announce(intentOf("j", "a"), 1, 1)]);
     assert.equal(announced, true);
   },
 };
@@ -215,7 +285,7 @@ async function writtenOutcome({ state: { holdings }, now }: StateHarness, task: 
   assert.equal(await holdings.announce(intentOf(`i ${task.key}`, task.key), 0, now()), true);
   return {
     ...completed(task),
-    holdings: [holdingOf(task.key), holdingOf(task.key, { bucket: ELSEWHERE })],
+    holdings: [holdingOf(task.key, { revision: 1 }), holdingOf(task.key, { bucket: ELSEWHERE })],
     closes: `i ${task.key}`,
     versions: [entryOf(PHOTOS, task.key, { versionId: "v1" })],
     wants: [wantOf(`after ${task.key}`, { changes: { deleted: true } })],
@@ -227,7 +297,7 @@ async function partsThere({ holdings, ledger }: StateHarness["state"], key: stri
   const entries = await ledger.entriesOf(PHOTOS.source, key);
   return [
     entries.some(({ versionId, status }) => versionId === "" && status === "COMPLETED"),
-    (await revisionOf(holdings, key)) === 1,
+    (await holdings.known(BUCKET, key)).holding?.revision === 2,
     (await holdings.known(ELSEWHERE, key)).holding?.revision === 1,
     (await openIntents(holdings, key)).length === 0,
     entries.some(({ versionId }) => versionId === "v1"),
@@ -261,25 +331,80 @@ const recording: StateCases = {
     assert.deepEqual(await harness.state.tasks.record([{ ...outcome, task: again }, outcome]), [true, false]);
     assert.deepEqual(await partsThere(harness.state, "a"), ALL);
   },
-  "a holding that was changed since the outcome was made stays, and the rest is recorded": async (harness) => {
+  "an outcome whose first holding was changed since leaves its intent, expired, and the rest is recorded (invariant 3)": async (
+    harness,
+  ) => {
     const { holdings, tasks } = harness.state;
     await tasks.want([wantOf("a")]);
     const outcome = await writtenOutcome(harness, await claimOne(harness));
-    await holdings.observe([holdingOf("a", { object: null })]);
+    const changed = holdingOf("a", { object: null, revision: 1 });
+    await holdings.observe([changed]);
+    assert.deepEqual(await tasks.record([outcome]), [true]);
+    assert.deepEqual(await partsThere(harness.state, "a"), [true, true, true, false, true, true]);
+    const left = intentOf("i a", "a", { expiresAt: harness.now() });
+    assert.deepEqual(await holdings.known(BUCKET, "a"), { ...NOTHING, holding: { ...changed, revision: 2 }, revision: 2, intents: [left] });
+    assert.equal(await holdings.announce(intentOf("next", "a"), 2, harness.now()), true);
+  },
+  "an intent that expired before its outcome was refused is not made to last": async (harness) => {
+    const { holdings, tasks } = harness.state;
+    await tasks.want([wantOf("a")]);
+    const outcome = await writtenOutcome(harness, await claimOne(harness));
+    await holdings.abandon("i a", 50);
+    await holdings.observe([holdingOf("a", { revision: 1 })]);
+    await tasks.record([outcome]);
+    assert.deepEqual((await holdings.known(BUCKET, "a")).intents, [intentOf("i a", "a", { expiresAt: 50 })]);
+  },
+  "an outcome of which only another holding was changed since closes its intent": async (harness) => {
+    const { holdings, tasks } = harness.state;
+    await tasks.want([wantOf("a")]);
+    const outcome = await writtenOutcome(harness, await claimOne(harness));
+    const changed = holdingOf("a", { bucket: ELSEWHERE, object: null });
+    await holdings.observe([changed]);
     assert.deepEqual(await tasks.record([outcome]), [true]);
     assert.deepEqual(await partsThere(harness.state, "a"), ALL);
-    assert.deepEqual((await holdings.known(BUCKET, "a")).holding, holdingOf("a", { object: null, revision: 1 }));
+    assert.deepEqual((await holdings.known(ELSEWHERE, "a")).holding, { ...changed, revision: 1 });
+  },
+  "an outcome without holdings closes its intent": async (harness) => {
+    const { holdings, tasks } = harness.state;
+    await tasks.want([wantOf("a"), wantOf("b")]);
+    const [a, b] = (await claimAll(harness)) as [LeasedTask, LeasedTask];
+    for (const key of ["a", "b"]) await holdings.announce(intentOf(`i ${key}`, key), 0, harness.now());
+    await tasks.record([
+      { ...completed(a), closes: "i a" },
+      { ...completed(b), holdings: [], closes: "i b" },
+    ]);
+    assert.deepEqual([await openIntents(holdings, "a"), await openIntents(holdings, "b")], [[], []]);
+  },
+  "a delete that is noted while its key is written outlives the outcome (invariants 3, 4)": async (harness) => {
+    const { holdings, tasks } = harness.state;
+    await tasks.want([wantOf("a")]);
+    const outcome = await writtenOutcome(harness, await claimOne(harness));
+    await holdings.noteDelete(BUCKET, "a", 500);
+    assert.deepEqual(await tasks.record([outcome]), [true]);
+    const intents = [intentOf("i a", "a", { expiresAt: harness.now() })];
+    assert.deepEqual(await holdings.known(BUCKET, "a"), { ...NOTHING, revision: 2, deletedAt: 500, intents });
+  },
+  "a delete that was noted before its key is written ends with the outcome": async (harness) => {
+    const { holdings, tasks } = harness.state;
+    await tasks.want([wantOf("a")]);
+    const task = await claimOne(harness);
+    await holdings.noteDelete(BUCKET, "a", 500);
+    await holdings.announce(intentOf("i", "a"), 1, harness.now());
+    const written = holdingOf("a", { revision: 2 });
+    await tasks.record([{ ...completed(task), holdings: [written], closes: "i" }]);
+    assert.deepEqual(await holdings.known(BUCKET, "a"), { ...NOTHING, holding: { ...written, revision: 3 }, revision: 3 });
   },
   "of an outcome and an observer that start from one revision the first wins": async (harness) => {
     const { holdings, tasks } = harness.state;
     await tasks.want([wantOf("a"), wantOf("b")]);
     const [a, b] = (await claimAll(harness)) as [LeasedTask, LeasedTask];
     const [first, second] = [await writtenOutcome(harness, a), await writtenOutcome(harness, b)];
-    const found = (key: string) => holdings.observe([holdingOf(key, { object: null })]);
+    const found = (key: string) => holdings.observe([holdingOf(key, { object: null, revision: 1 })]);
     assert.deepEqual(await Promise.all([tasks.record([first]), found("a")]), [[true], false]);
     assert.deepEqual(await Promise.all([found("b"), tasks.record([second])]), [true, [true]]);
     assert.notEqual((await holdings.known(BUCKET, "a")).holding?.object, null);
     assert.equal((await holdings.known(BUCKET, "b")).holding?.object, null);
+    assert.deepEqual([await openIntents(holdings, "a"), await openIntents(holdings, "b")], [[], ["i b"]]);
   },
   "an outcome may want its own key again, at once or later": async (harness) => {
     const { tasks } = harness.state;

@@ -56,6 +56,14 @@ const cases: StateCases = {
     reopened(next);
     assert.equal(await next.state.journal.ruleSince("photos", 9), 5);
   },
+  "the epoch is what was saved last, and there is none at first": async (harness, reopened) => {
+    assert.equal(await harness.state.journal.epoch(), undefined);
+    await harness.state.journal.saveEpoch({ epoch: "one", generation: 3, distrust: null });
+    await harness.state.journal.saveEpoch({ epoch: "two", generation: 2, distrust: "lost" });
+    const next = await harness.reopen();
+    reopened(next);
+    assert.deepEqual(await next.state.journal.epoch(), { epoch: "two", generation: 2, distrust: "lost" });
+  },
   "the journal is kept through a reopening": async (harness, reopened) => {
     await harness.state.journal.countIntake("a", { received: 2, ignored: 1 });
     await harness.state.journal.setAside("a", { reason: "r", excerpt: "e" });

@@ -5,9 +5,10 @@ import { MemoryState } from "./memory-state.ts";
 import { completed, PHOTOS, wantOf } from "./state-contract.ts";
 
 const BUCKET = PHOTOS.destination;
-const CONTENT = { origin: PHOTOS.source, originTime: 1_000, originEtag: null, history: {} };
+const CONTENT = { origin: PHOTOS.source, originTime: 1_000, originEtag: null, dot: 0, history: {} };
 const HOLDING = { bucket: BUCKET, key: "a", object: null, content: CONTENT, isReplica: true, revision: 0 };
 const INTENT = { id: "i", bucket: BUCKET, key: "a", expected: null, content: CONTENT, expiresAt: Number.MAX_SAFE_INTEGER };
+const NOTHING = { holding: undefined, revision: 0, deletedAt: null, intents: [] };
 
 /** One key done and held, another in work under an intent. */
 async function busyState() {
@@ -38,12 +39,15 @@ test("a restored state is what it was, with nobody at work", async () => {
   const snapshot = state.snapshot();
   const before = await state.ledger.list({ limit: 10 });
   await state.tasks.record([completed(task)]);
-  await state.holdings.observe([{ ...HOLDING, revision: 1 }], ["i"]);
+  assert.equal(await state.holdings.observe([{ ...HOLDING, revision: 2 }], ["i"]), true);
+  await state.holdings.noteDelete(BUCKET, "b", 1);
   await state.safeguards.setPaused("photos", true);
   for (let times = 0; times < 2; times++) {
     state.restore(snapshot);
     assert.deepEqual(await state.ledger.list({ limit: 10 }), before);
-    assert.deepEqual(await state.holdings.known(BUCKET, "a"), { holding: { ...HOLDING, revision: 1 }, intents: [INTENT] });
+    const known = { holding: { ...HOLDING, revision: 2 }, revision: 2, deletedAt: null, intents: [INTENT] };
+    assert.deepEqual(await state.holdings.known(BUCKET, "a"), known);
+    assert.deepEqual(await state.holdings.known(BUCKET, "b"), NOTHING);
     assert.deepEqual(await state.safeguards.pausedRules(), []);
     assert.deepEqual(await state.tasks.record([completed(task)]), [false]);
     const [again] = await claim();
@@ -56,7 +60,7 @@ test("of a lost state nothing is left, and nobody can record into what comes aft
   const { state, claim, task } = await busyState();
   state.lose();
   assert.deepEqual(await state.ledger.list({ limit: 10 }), { entries: [], nextToken: null });
-  assert.deepEqual(await state.holdings.known(BUCKET, "a"), { holding: undefined, intents: [] });
+  assert.deepEqual(await state.holdings.known(BUCKET, "a"), NOTHING);
   await state.tasks.want([wantOf("b")]);
   const [again] = await claim();
   assert.equal(again?.key, "b");

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { Conflict } from "../domain/conflict.ts";
 import { type GateState, OPEN_GATE } from "../domain/delete-gate.ts";
 import { isReplicationError } from "../domain/error.ts";
+import type { Fingerprint } from "../domain/fingerprint.ts";
 import type { ConflictFilter, Route, Safeguards } from "../ports/state.ts";
 import { describeState, PHOTOS, type StateCases, type StateContract } from "./state-contract.ts";
 
@@ -31,6 +32,21 @@ function conflictOf(id: string, overrides: Partial<Conflict> = {}): Conflict {
     ...overrides,
   };
 }
+
+const FINGERPRINT: Fingerprint = {
+  takenAt: 5,
+  server: "Server \u{1f600}/1",
+  honours: { conditionalPut: true, conditionalCopy: false, conditionalComplete: true, conditionalDelete: false },
+  survey: {
+    listsInOrder: true,
+    keyEncoding: "url",
+    refusedKeys: ["a backslash"],
+    holdsKeyAndBelow: null,
+    checksums: true,
+    tags: false,
+    acl: null,
+  },
+};
 
 const RESOLVED = { winner: PHOTOS.source, resolvedBy: "newest", resolvedAt: 8 } as const;
 
@@ -116,16 +132,25 @@ const cases: StateCases = {
     await safeguards.setPaused("never paused", false);
     assert.deepEqual(await safeguards.pausedRules(), ["logs"]);
   },
+  "a fingerprint is what was saved last, of its bucket alone": async ({ state: { safeguards } }) => {
+    assert.equal(await safeguards.fingerprint(PHOTOS.source), undefined);
+    await safeguards.saveFingerprint(PHOTOS.source, { ...FINGERPRINT, server: "old" });
+    await safeguards.saveFingerprint(PHOTOS.source, FINGERPRINT);
+    assert.deepEqual(await safeguards.fingerprint(PHOTOS.source), FINGERPRINT);
+    assert.equal(await safeguards.fingerprint(PHOTOS.destination), undefined);
+  },
   "all of it is kept through a reopening": async (harness, reopened) => {
     await harness.state.safeguards.saveGate(PHOTOS, SHUT);
     await harness.state.safeguards.saveConflict(conflictOf("a"));
     await harness.state.safeguards.setPaused("photos", true);
+    await harness.state.safeguards.saveFingerprint(PHOTOS.source, FINGERPRINT);
     const next = await harness.reopen();
     reopened(next);
     const { safeguards } = next.state;
     assert.deepEqual(await safeguards.gates(), [{ route: PHOTOS, gate: SHUT }]);
     assert.deepEqual((await safeguards.conflicts({ limit: 10 })).conflicts, [conflictOf("a")]);
     assert.deepEqual(await safeguards.pausedRules(), ["photos"]);
+    assert.deepEqual(await safeguards.fingerprint(PHOTOS.source), FINGERPRINT);
   },
 };
 

@@ -63,7 +63,15 @@ export class EngineProcess {
       careful: this.#careful,
       random,
     });
-    this.#intake = new EventIntake({ tasks: state.tasks, journal: state.journal, rules, storeOf, clock, ownWrites });
+    this.#intake = new EventIntake({
+      tasks: state.tasks,
+      journal: state.journal,
+      holdings: state.holdings,
+      rules,
+      storeOf,
+      clock,
+      ownWrites,
+    });
     if (syncMs === null) return;
     this.#schedule = new SyncSchedule({
       rules: parts.rules.filter(isComparedItself).map((rule) => ({

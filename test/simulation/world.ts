@@ -218,6 +218,7 @@ export class World {
     }
     for (const [index, running] of this.#running.entries()) if (running !== undefined) this.crash(index, SECOND);
     lose();
+    this.recordedReplicas.clear(); // what is not in the rows any more is not ours to delete
     this.#leases.clear();
   }
 

@@ -16,7 +16,8 @@ export class MemoryHoldings implements Holdings {
   async known(bucket: string, key: string): Promise<Known> {
     const { holdings, intents } = this.#memory.rows;
     const open = [...intents.values()].filter((intent) => intent.bucket === bucket && intent.key === key);
-    return { holding: holdings.get(holdingPlace(bucket, key)), intents: open.sort(byExpiry) };
+    const { holding, revision = 0, deletedAt = null } = holdings.get(holdingPlace(bucket, key)) ?? {};
+    return { holding, revision, deletedAt, intents: open.sort(byExpiry) };
   }
 
   async observe(holdings: readonly Holding[], closes: readonly string[] = []): Promise<boolean> {
@@ -34,6 +35,7 @@ export class MemoryHoldings implements Holdings {
     }
     for (const { id, expiresAt } of rows.intents.values()) if (expiresAt <= now - EXPIRED_KEPT_MS) rows.intents.delete(id);
     rows.intents.set(intent.id, intent);
+    raise(rows, intent);
     return true;
   }
 
@@ -42,26 +44,49 @@ export class MemoryHoldings implements Holdings {
   }
 
   async abandon(id: string, now: number): Promise<void> {
-    const { intents } = this.#memory.rows;
-    const intent = intents.get(id);
-    if (intent !== undefined) intents.set(id, { ...intent, expiresAt: Math.min(intent.expiresAt, now) });
+    abandon(this.#memory.rows, id, now);
   }
 
-  async forget(bucket: string, key: string, revision: number): Promise<boolean> {
-    const { rows } = this.#memory;
-    const held = isOf(rows, { bucket, key }, revision);
-    if (held) rows.holdings.delete(holdingPlace(bucket, key));
-    return held;
+  async noteDelete(bucket: string, key: string, at: number): Promise<void> {
+    raise(this.#memory.rows, { bucket, key }, at);
   }
+
+  async forgetBucket(bucket: string): Promise<void> {
+    const { holdings, intents } = this.#memory.rows;
+    for (const [place, holding] of holdings) if (holding.bucket === bucket) holdings.delete(place);
+    for (const [id, intent] of intents) if (intent.bucket === bucket) intents.delete(id);
+  }
+}
+
+/** Lets an intent expire. */
+export function abandon({ intents }: MemoryRows, id: string, now: number): void {
+  const intent = intents.get(id);
+  if (intent !== undefined) intents.set(id, { ...intent, expiresAt: Math.min(intent.expiresAt, now) });
 }
 
 /** Stores all of them with their next revisions, or none where one is not of its revision any more. */
 export function storeHoldings(rows: MemoryRows, holdings: readonly Holding[]): boolean {
   if (!holdings.every((holding) => isOf(rows, holding, holding.revision))) return false;
   for (const holding of holdings) {
-    rows.holdings.set(holdingPlace(holding.bucket, holding.key), { ...holding, revision: holding.revision + 1 });
+    const { bucket, key } = holding;
+    const revision = holding.revision + 1;
+    rows.holdings.set(holdingPlace(bucket, key), { bucket, holding: { ...holding, revision }, revision, deletedAt: null });
   }
   return true;
+}
+
+/** What was read before this cannot be stored after it. Deletes are announced late and in any order: of several the latest stays. */
+function raise(
+  rows: MemoryRows,
+  { bucket, key }: { readonly bucket: string; readonly key: string },
+  deletedAt: number | null = null,
+): void {
+  const place = holdingPlace(bucket, key);
+  const before = rows.holdings.get(place);
+  const revision = (before?.revision ?? 0) + 1;
+  const holding = before?.holding && { ...before.holding, revision };
+  const noted = [before?.deletedAt ?? null, deletedAt].filter((at) => at !== null);
+  rows.holdings.set(place, { bucket, holding, revision, deletedAt: noted.length === 0 ? null : Math.max(...noted) });
 }
 
 /** What was never stored is of revision 0. */

@@ -1,5 +1,5 @@
 import { compareKeys } from "../../domain/object.ts";
-import type { IntakeCounts, Journal, SyncProgress } from "../../ports/state.ts";
+import type { Epoch, IntakeCounts, Journal, SyncProgress } from "../../ports/state.ts";
 import type { Memory } from "./rows.ts";
 
 export class MemoryJournal implements Journal {
@@ -48,6 +48,14 @@ export class MemoryJournal implements Journal {
     const since = this.#memory.rows.ruleSince.get(rule) ?? now;
     this.#memory.rows.ruleSince.set(rule, since);
     return since;
+  }
+
+  async epoch(): Promise<Epoch | undefined> {
+    return this.#memory.rows.epoch.get("epoch");
+  }
+
+  async saveEpoch(epoch: Epoch): Promise<void> {
+    this.#memory.rows.epoch.set("epoch", epoch);
   }
 
   #countsOf(store: string): IntakeCounts {

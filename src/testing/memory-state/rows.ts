@@ -1,10 +1,11 @@
 import type { Conflict } from "../../domain/conflict.ts";
 import type { GateState } from "../../domain/delete-gate.ts";
+import type { Fingerprint } from "../../domain/fingerprint.ts";
 import type { Holding, Intent } from "../../domain/holding.ts";
 import { compareKeys, type Hint } from "../../domain/object.ts";
 import { blankEntry, type LedgerEntry, type Operation } from "../../domain/status.ts";
 import type { Clock } from "../../ports/clock.ts";
-import type { Changes, IntakeCounts, Lane, Route, SyncProgress } from "../../ports/state.ts";
+import type { Changes, Epoch, IntakeCounts, Lane, Route, SyncProgress } from "../../ports/state.ts";
 
 export interface TaskRow {
   readonly route: Route;
@@ -21,6 +22,14 @@ export interface TaskRow {
   readonly firstFailedAt: number | null;
   readonly changes: Changes;
   readonly hint: Hint | undefined;
+}
+
+/** What is known of a key at an interior bucket. */
+export interface KnownRow {
+  readonly bucket: string;
+  readonly holding: Holding | undefined;
+  readonly revision: number;
+  readonly deletedAt: number | null;
 }
 
 /** The rows of one key of one route: of the current object first, then of its versions. */
@@ -42,7 +51,7 @@ export interface MemoryRows {
   readonly routes: Map<string, Route>;
   readonly tasks: Map<string, TaskRow>;
   readonly entries: Map<string, KeyEntries>;
-  readonly holdings: Map<string, Holding>;
+  readonly holdings: Map<string, KnownRow>;
   readonly intents: Map<string, Intent>;
   readonly gates: Map<string, RouteGate>;
   readonly conflicts: Map<string, Conflict>;
@@ -51,6 +60,9 @@ export interface MemoryRows {
   readonly outages: Map<string, true>;
   readonly syncProgress: Map<string, SyncProgress>;
   readonly ruleSince: Map<string, number>;
+  readonly fingerprints: Map<string, Fingerprint>;
+  /** The one there is, under the one name. */
+  readonly epoch: Map<"epoch", Epoch>;
 }
 
 export interface Lease {
@@ -83,6 +95,8 @@ export function emptyRows(): MemoryRows {
     outages: new Map(),
     syncProgress: new Map(),
     ruleSince: new Map(),
+    fingerprints: new Map(),
+    epoch: new Map(),
   };
 }
 
@@ -101,6 +115,8 @@ export function copyOfRows(rows: MemoryRows): MemoryRows {
     outages: new Map(rows.outages),
     syncProgress: new Map(rows.syncProgress),
     ruleSince: new Map(rows.ruleSince),
+    fingerprints: new Map(rows.fingerprints),
+    epoch: new Map(rows.epoch),
   };
 }
 

@@ -1,6 +1,7 @@
 import type { Conflict } from "../../domain/conflict.ts";
 import { type GateState, OPEN_GATE } from "../../domain/delete-gate.ts";
 import { ReplicationError } from "../../domain/error.ts";
+import type { Fingerprint } from "../../domain/fingerprint.ts";
 import { compareKeys } from "../../domain/object.ts";
 import type { ConflictFilter, Route, Safeguards } from "../../ports/state.ts";
 import { type Memory, type RouteGate, routeText } from "./rows.ts";
@@ -54,6 +55,14 @@ export class MemorySafeguards implements Safeguards {
 
   async pausedRules(): Promise<readonly string[]> {
     return [...this.#memory.rows.pausedRules.keys()].sort(compareKeys);
+  }
+
+  async fingerprint(bucket: string): Promise<Fingerprint | undefined> {
+    return this.#memory.rows.fingerprints.get(bucket);
+  }
+
+  async saveFingerprint(bucket: string, fingerprint: Fingerprint): Promise<void> {
+    this.#memory.rows.fingerprints.set(bucket, fingerprint);
   }
 }
 

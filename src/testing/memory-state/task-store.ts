@@ -1,6 +1,6 @@
 import type { Changes, ClaimOptions, Lane, LeasedTask, Outcome, PendingSummary, TaskStore, Want } from "../../ports/state.ts";
 import { Bell } from "./bell.ts";
-import { storeHoldings } from "./holdings.ts";
+import { abandon, storeHoldings } from "./holdings.ts";
 import { type Memory, meetRoute, routeText, type TaskRow, taskPlace, writeEntry } from "./rows.ts";
 
 /** Of so many tasks handed out one is from the backfill lane, if one is due there. */
@@ -183,8 +183,9 @@ export class MemoryTaskStore implements TaskStore {
   #addConsequences({ task, versions, holdings, closes, wants }: Outcome): void {
     const { rows } = this.#memory;
     for (const entry of versions ?? []) writeEntry(rows, task.route, { ...entry, key: task.key });
-    for (const holding of holdings ?? []) storeHoldings(rows, [holding]);
-    if (closes !== undefined) rows.intents.delete(closes);
+    const stored = (holdings ?? []).map((holding) => storeHoldings(rows, [holding]));
+    if (closes !== undefined && stored[0] !== false) rows.intents.delete(closes);
+    else if (closes !== undefined) abandon(rows, closes, this.#memory.clock.now());
     for (const want of wants ?? []) this.#want(want);
   }
 
@@ -221,7 +222,7 @@ function coalesced(row: TaskRow, wish: TaskRow, { inWork, now }: { readonly inWo
   };
 }
 
-const CHANGES = ["deleted", "expired", "attributes", "written", "approved"] as const satisfies readonly (keyof Changes)[];
+const CHANGES = ["deleted", "expired", "attributes", "written", "approved", "missed"] as const satisfies readonly (keyof Changes)[];
 
 /** Where nothing is said, an object was written. */
 function union(a: Changes | undefined, b: Changes | undefined): Changes {

@@ -1,12 +1,15 @@
 import type { Content, HeldObject, Holding, Intent } from "../../../domain/holding.ts";
 
+/** What is known of a key beside its holding, which is there where `content` is. */
+export type KnownCells = readonly [...HoldingCells, deletedAt: number | null];
+
 /** Holdings and intents as they travel and stand in the tables; what is never searched for is JSON. */
 export const HOLDING_COLUMNS = "bucket, key, object, content, is_replica, revision";
 export type HoldingCells = readonly [
   bucket: string,
   key: string,
   object: string | null,
-  content: string,
+  content: string | null,
   isReplica: 0 | 1,
   revision: number,
 ];
@@ -19,7 +22,8 @@ export function toHoldingCells({ bucket, key, object, content, isReplica, revisi
   return [bucket, key.toWellFormed(), text, JSON.stringify(content), isReplica ? 1 : 0, revision];
 }
 
-export function fromHoldingCells([bucket, key, object, content, isReplica, revision]: HoldingCells): Holding {
+export function fromHoldingCells([bucket, key, object, content, isReplica, revision]: HoldingCells): Holding | undefined {
+  if (content === null) return undefined;
   return {
     bucket,
     key,

@@ -7,14 +7,14 @@ import {
   fromHoldingCells,
   fromIntentCells,
   HOLDING_COLUMNS,
-  type HoldingCells,
   INTENT_COLUMNS,
   type IntentCells,
+  type KnownCells,
   toHoldingCells,
   toIntentCells,
 } from "./holding-cells.ts";
 import { toLedgerError } from "./sqlite-error.ts";
-import { ANNOUNCE, FORGET, NOTE, OBSERVE, type Op } from "./wire.ts";
+import { ANNOUNCE, NOTE, NOTE_DELETE, OBSERVE, type Op } from "./wire.ts";
 
 export interface SqliteHoldingsParts {
   readonly db: DatabaseSync;
@@ -27,12 +27,12 @@ export interface SqliteHoldingsParts {
  */
 export class SqliteHoldings implements Holdings {
   readonly #commits: GroupCommit;
-  readonly #holding: Query<HoldingCells>;
+  readonly #holding: Query<KnownCells>;
   readonly #intents: Query<IntentCells>;
 
   constructor({ db, commits }: SqliteHoldingsParts) {
     this.#commits = commits;
-    this.#holding = new Query(db, `SELECT ${HOLDING_COLUMNS} FROM holding WHERE bucket = ? AND key = ?`);
+    this.#holding = new Query(db, `SELECT ${HOLDING_COLUMNS}, deleted_at FROM holding WHERE bucket = ? AND key = ?`);
     this.#intents = new Query(db, `SELECT ${INTENT_COLUMNS} FROM intent WHERE bucket = ? AND key = ? ORDER BY expires_at, id`);
   }
 
@@ -40,15 +40,17 @@ export class SqliteHoldings implements Holdings {
     const stored = key.toWellFormed();
     try {
       const cells = this.#holding.get(bucket, stored);
-      const holding = cells === undefined ? undefined : fromHoldingCells(cells);
-      return { holding, intents: this.#intents.all(bucket, stored).map(fromIntentCells) };
+      const intents = this.#intents.all(bucket, stored).map(fromIntentCells);
+      if (cells === undefined) return { holding: undefined, revision: 0, deletedAt: null, intents };
+      const [bucketId, storedKey, object, content, isReplica, revision, deletedAt] = cells;
+      return { holding: fromHoldingCells([bucketId, storedKey, object, content, isReplica, revision]), revision, deletedAt, intents };
     } catch (error) {
       throw toLedgerError(error, "known");
     }
   }
 
   observe(holdings: readonly Holding[], closes: readonly string[] = []): Promise<boolean> {
-    return this.#ask([OBSERVE, holdings.map(toHoldingCells), closes]);
+    return this.#ask([OBSERVE, holdings.map(toHoldingCells), closes, null]);
   }
 
   announce(intent: Intent, revision: number, now: number): Promise<boolean> {
@@ -56,15 +58,23 @@ export class SqliteHoldings implements Holdings {
   }
 
   async withdraw(id: string): Promise<void> {
-    await this.#ask([OBSERVE, [], [id]]);
+    await this.#ask([OBSERVE, [], [id], null]);
   }
 
   async abandon(id: string, now: number): Promise<void> {
     await this.#ask([NOTE, "abandonIntent", [id, now]]);
   }
 
-  forget(bucket: string, key: string, revision: number): Promise<boolean> {
-    return this.#ask([FORGET, bucket, key.toWellFormed(), revision]);
+  async noteDelete(bucket: string, key: string, at: number): Promise<void> {
+    await this.#ask([NOTE_DELETE, bucket, key.toWellFormed(), at]);
+  }
+
+  async forgetBucket(bucket: string): Promise<void> {
+    const notes = ["forgetHoldings", "forgetIntents"] as const;
+    await this.#commits.submit(
+      notes.map((name) => [NOTE, name, [bucket]] as const),
+      () => undefined,
+    );
   }
 
   #ask(op: Op): Promise<boolean> {

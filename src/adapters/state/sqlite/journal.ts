@@ -1,6 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { Clock } from "../../../ports/clock.ts";
-import type { IntakeCounts, Journal, SyncProgress } from "../../../ports/state.ts";
+import type { Distrust, Epoch, IntakeCounts, Journal, SyncProgress } from "../../../ports/state.ts";
 import { type Cell, Query } from "./cells.ts";
 import type { GroupCommit } from "./group-commit.ts";
 import type { NoteName } from "./notes.ts";
@@ -31,6 +31,7 @@ export class SqliteJournal implements Journal {
   readonly #outages: Query<readonly [store: string]>;
   readonly #sync: Query<SyncRow>;
   readonly #since: Query<readonly [at: number]>;
+  readonly #epoch: Query<readonly [epoch: string, generation: number, distrust: Distrust | null]>;
 
   constructor({ db, clock, commits }: SqliteJournalParts) {
     this.#clock = clock;
@@ -39,6 +40,7 @@ export class SqliteJournal implements Journal {
     this.#outages = new Query(db, "SELECT store FROM outage ORDER BY store");
     this.#sync = new Query(db, "SELECT started_at, after, finished_at FROM sync_progress WHERE rule = ?");
     this.#since = new Query(db, "SELECT at FROM rule_since WHERE rule = ?");
+    this.#epoch = new Query(db, "SELECT epoch, generation, distrust FROM epoch");
   }
 
   async countIntake(store: string, { received, ignored }: { readonly received: number; readonly ignored: number }): Promise<void> {
@@ -83,6 +85,15 @@ export class SqliteJournal implements Journal {
     if (known !== undefined) return known;
     await this.#write(["setRuleSince", rule, now]);
     return reading(() => this.#since.get(rule))?.[0] ?? now;
+  }
+
+  async epoch(): Promise<Epoch | undefined> {
+    const row = reading(() => this.#epoch.get());
+    return row === undefined ? undefined : { epoch: row[0], generation: row[1], distrust: row[2] };
+  }
+
+  async saveEpoch({ epoch, generation, distrust }: Epoch): Promise<void> {
+    await this.#write(["saveEpoch", epoch, generation, distrust]);
   }
 
   #write(...notes: readonly (readonly [NoteName, ...Cell[]])[]): Promise<void> {

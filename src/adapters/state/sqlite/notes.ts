@@ -15,6 +15,10 @@ export const NOTE_NAMES = [
   "pauseRule",
   "resumeRule",
   "abandonIntent",
+  "saveFingerprint",
+  "saveEpoch",
+  "forgetHoldings",
+  "forgetIntents",
 ] as const;
 export type NoteName = (typeof NOTE_NAMES)[number];
 
@@ -35,4 +39,8 @@ export const NOTES: Readonly<Record<NoteName, string>> = {
   pauseRule: "INSERT INTO paused_rule VALUES (?1) ON CONFLICT DO NOTHING",
   abandonIntent: "UPDATE intent SET expires_at = min(expires_at, ?2) WHERE id = ?1",
   resumeRule: "DELETE FROM paused_rule WHERE rule = ?1",
+  saveFingerprint: "INSERT OR REPLACE INTO fingerprint (bucket, fingerprint) VALUES (?1, ?2)",
+  saveEpoch: "INSERT OR REPLACE INTO epoch (id, epoch, generation, distrust) VALUES (1, ?1, ?2, ?3)",
+  forgetHoldings: "DELETE FROM holding WHERE bucket = ?1",
+  forgetIntents: "DELETE FROM intent WHERE bucket = ?1",
 };

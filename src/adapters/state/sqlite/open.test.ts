@@ -24,7 +24,7 @@ const HOLDING: Holding = {
   bucket: PHOTOS.destination,
   key: "held",
   object: null,
-  content: { origin: PHOTOS.source, originTime: 1_000, originEtag: null, history: { [PHOTOS.source]: 1 } },
+  content: { origin: PHOTOS.source, originTime: 1_000, originEtag: null, dot: 1, history: { [PHOTOS.source]: 1 } },
   isReplica: true,
   revision: 0,
 };
@@ -226,6 +226,7 @@ test("a reader sees what a running daemon commits, and changes nothing", async (
     await daemon.journal.markOutage("store");
     await daemon.holdings.observe([HOLDING]);
     await daemon.holdings.announce(INTENT, 1, 1);
+    await daemon.holdings.noteDelete(HOLDING.bucket, HOLDING.key, 500);
     await daemon.safeguards.setPaused("photos", true);
     await daemon.safeguards.saveGate(PHOTOS, OPEN_GATE);
     assert.equal((await reader.ledger.get(PHOTOS, "a"))?.status, "COMPLETED");
@@ -234,7 +235,7 @@ test("a reader sees what a running daemon commits, and changes nothing", async (
     assert.equal((await reader.tasks.pending())[0]?.operations, 1);
     assert.equal((await reader.ledger.summaries(Date.now()))[0]?.completed.operations, 1);
     assert.deepEqual(await reader.journal.outages(), ["store"]);
-    const known = { holding: { ...HOLDING, revision: 1 }, intents: [INTENT] };
+    const known = { holding: { ...HOLDING, revision: 3 }, revision: 3, deletedAt: 500, intents: [INTENT] };
     assert.deepEqual(await reader.holdings.known(HOLDING.bucket, HOLDING.key), known);
     assert.deepEqual(await reader.safeguards.pausedRules(), ["photos"]);
     assert.deepEqual(await reader.safeguards.gates(), [{ route: PHOTOS, gate: OPEN_GATE }]);
@@ -245,11 +246,12 @@ test("a reader sees what a running daemon commits, and changes nothing", async (
       reader.tasks.record([completed(task!)]),
       reader.ledger.adopt([{ route: PHOTOS, entry: entryOf(PHOTOS, "c") }]),
       reader.journal.markOutage("other"),
-      reader.holdings.observe([{ ...HOLDING, revision: 1 }]),
-      reader.holdings.announce({ ...INTENT, id: "j" }, 1, 1),
+      reader.holdings.observe([{ ...HOLDING, revision: 3 }]),
+      reader.holdings.announce({ ...INTENT, id: "j" }, 3, 1),
       reader.holdings.withdraw("i"),
       reader.holdings.abandon("i", 1),
-      reader.holdings.forget(HOLDING.bucket, HOLDING.key, 1),
+      reader.holdings.noteDelete(HOLDING.bucket, HOLDING.key, 600),
+      reader.holdings.forgetBucket(HOLDING.bucket),
       reader.safeguards.setPaused("photos", false),
       reader.safeguards.saveGate(PHOTOS, { ...OPEN_GATE, shutAt: 1 }),
     ]) {
@@ -299,15 +301,16 @@ test("an outcome whose holding cannot be written is recorded in no part, and may
     await state.tasks.want([wantOf("held")]);
     const [task] = await state.tasks.claim({ max: 1, now: Date.now(), leaseMs: 60_000 });
     await state.holdings.announce(INTENT, 0, Date.now());
-    const outcome = { ...completed(task!), holdings: [HOLDING], closes: INTENT.id, wants: [wantOf("after")] };
+    const outcome = { ...completed(task!), holdings: [{ ...HOLDING, revision: 1 }], closes: INTENT.id, wants: [wantOf("after")] };
     inDatabase(path, (db) => db.exec("CREATE TRIGGER refuse BEFORE INSERT ON holding BEGIN SELECT RAISE(ABORT, 'the disk says no'); END"));
     await refused(state.tasks.record([outcome]), "LedgerUnavailable", /the disk says no/);
-    assert.deepEqual(await state.holdings.known(HOLDING.bucket, HOLDING.key), { holding: undefined, intents: [INTENT] });
+    const before = { holding: undefined, revision: 1, deletedAt: null, intents: [INTENT] };
+    assert.deepEqual(await state.holdings.known(HOLDING.bucket, HOLDING.key), before);
     assert.equal((await state.ledger.get(PHOTOS, "held"))?.status, "PENDING");
     assert.equal(await state.ledger.get(PHOTOS, "after"), undefined);
     inDatabase(path, (db) => db.exec("DROP TRIGGER refuse"));
     assert.deepEqual(await state.tasks.record([outcome]), [true]);
-    const known = { holding: { ...HOLDING, revision: 1 }, intents: [] };
+    const known = { holding: { ...HOLDING, revision: 2 }, revision: 2, deletedAt: null, intents: [] };
     assert.deepEqual(await state.holdings.known(HOLDING.bucket, HOLDING.key), known);
     assert.equal((await state.ledger.get(PHOTOS, "after"))?.status, "PENDING");
   });

@@ -2,6 +2,7 @@ import type { DatabaseSync } from "node:sqlite";
 import type { Conflict } from "../../../domain/conflict.ts";
 import { type GateState, OPEN_GATE } from "../../../domain/delete-gate.ts";
 import { ReplicationError } from "../../../domain/error.ts";
+import type { Fingerprint } from "../../../domain/fingerprint.ts";
 import type { ConflictFilter, Route, Safeguards } from "../../../ports/state.ts";
 import { type Cell, Query } from "./cells.ts";
 import type { GroupCommit } from "./group-commit.ts";
@@ -37,6 +38,7 @@ export class SqliteSafeguards implements Safeguards {
   readonly #newest: Query<ConflictRow>;
   readonly #newestOf: Query<ConflictRow>;
   readonly #paused: Query<readonly [rule: string]>;
+  readonly #fingerprint: Query<readonly [fingerprint: string]>;
 
   constructor({ db, commits }: SqliteSafeguardsParts) {
     this.#commits = commits;
@@ -47,6 +49,7 @@ export class SqliteSafeguards implements Safeguards {
     this.#newest = new Query(db, `SELECT conflict FROM conflict WHERE ${after}`);
     this.#newestOf = new Query(db, `SELECT conflict FROM conflict INDEXED BY conflict_open WHERE open = ? AND ${after}`);
     this.#paused = new Query(db, "SELECT rule FROM paused_rule ORDER BY rule");
+    this.#fingerprint = new Query(db, "SELECT fingerprint FROM fingerprint WHERE bucket = ?");
   }
 
   async gate({ rule, source, destination }: Route): Promise<GateState> {
@@ -94,6 +97,15 @@ export class SqliteSafeguards implements Safeguards {
 
   async pausedRules(): Promise<readonly string[]> {
     return reading(() => this.#paused.all()).map(([rule]) => rule);
+  }
+
+  async fingerprint(bucket: string): Promise<Fingerprint | undefined> {
+    const row = reading(() => this.#fingerprint.get(bucket));
+    return row === undefined ? undefined : (JSON.parse(row[0]) as Fingerprint);
+  }
+
+  async saveFingerprint(bucket: string, fingerprint: Fingerprint): Promise<void> {
+    await this.#write("saveFingerprint", bucket, JSON.stringify(fingerprint));
   }
 
   #page({ open }: ConflictFilter, { detectedAt, id }: Position): readonly Conflict[] {

@@ -68,8 +68,8 @@ const MIGRATIONS: readonly string[] = [
   ALTER TABLE ledger ADD COLUMN origin TEXT;
 
   CREATE TABLE holding (
-    bucket TEXT NOT NULL, key TEXT NOT NULL, object TEXT, content TEXT NOT NULL, is_replica INTEGER NOT NULL,
-    revision INTEGER NOT NULL,
+    bucket TEXT NOT NULL, key TEXT NOT NULL, object TEXT, content TEXT, is_replica INTEGER NOT NULL DEFAULT 0,
+    revision INTEGER NOT NULL, deleted_at INTEGER,
     PRIMARY KEY (bucket, key)
   ) WITHOUT ROWID;
   CREATE TABLE intent (
@@ -88,6 +88,10 @@ const MIGRATIONS: readonly string[] = [
   CREATE INDEX conflict_newest ON conflict (detected_at, id);
   CREATE INDEX conflict_open ON conflict (open, detected_at, id);
   CREATE TABLE paused_rule (rule TEXT PRIMARY KEY) WITHOUT ROWID;
+  `,
+  `
+  CREATE TABLE fingerprint (bucket TEXT PRIMARY KEY, fingerprint TEXT NOT NULL) WITHOUT ROWID;
+  CREATE TABLE epoch (id INTEGER PRIMARY KEY CHECK (id = 1), epoch TEXT NOT NULL, generation INTEGER NOT NULL, distrust TEXT);
   `,
 ];
 

@@ -24,7 +24,7 @@ const KEYS = ["a", "b", "c", "d", "e"] as const;
 const LEASE_MS = 10;
 const CHANGES = ["deleted", "expired", "attributes", "written", "approved"] as const;
 const BUCKET = "s3://host/one";
-const CONTENT: Content = { origin: "s3://host/source", originTime: 0, originEtag: null, history: {} };
+const CONTENT: Content = { origin: "s3://host/source", originTime: 0, originEtag: null, dot: 0, history: {} };
 /** In memory where there is such a place: the disk's syncs are not what is tested here. */
 const SCRATCH = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
 
@@ -62,7 +62,7 @@ type Step =
   | { readonly kind: "release"; readonly task: number }
   | { readonly kind: "observe"; readonly holdings: readonly HoldingStep[]; readonly closes: number }
   | { readonly kind: "announce"; readonly holding: HoldingStep; readonly ms: number }
-  | { readonly kind: "forget"; readonly holding: HoldingStep }
+  | { readonly kind: "note delete"; readonly key: string; readonly ago: number }
   | { readonly kind: "end intent"; readonly intent: number; readonly abandoned: boolean }
   | { readonly kind: "advance"; readonly ms: number }
   | { readonly kind: "crash" };
@@ -93,7 +93,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("release" as const), task: fc.nat(20) }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("observe" as const), holdings, closes: fc.nat(5) }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("announce" as const), holding, ms: fc.integer({ min: 1, max: 12 }) }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant("forget" as const), holding }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("note delete" as const), key: fc.constantFrom(...KEYS), ago: fc.nat(10) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("end intent" as const), intent: fc.nat(5), abandoned: fc.boolean() }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("advance" as const), ms: fc.integer({ min: 1, max: 12 }) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("crash" as const) }) },
@@ -112,10 +112,17 @@ interface Row {
   recorded: Pick<LedgerEntry, "status" | "replica"> | undefined;
 }
 
+/** What the oracle knows of one key of the bucket, beside its intents. */
+interface Held {
+  readonly isHeld: boolean;
+  readonly revision: number;
+  readonly deletedAt: number | null;
+}
+
 class Oracle {
   now = 1_000;
   readonly rows = new Map<string, Row>();
-  readonly revisions = new Map<string, number>();
+  readonly known = new Map<string, Held>();
   readonly intents = new Map<string, { readonly key: string; expiresAt: number }>();
 
   row(route: Route, key: string): Row {
@@ -152,7 +159,7 @@ class Oracle {
   /** All of them or none, as by the revisions they were made from. */
   observe(steps: readonly HoldingStep[], closes: string | undefined): boolean {
     if (steps.some(({ stale }) => stale)) return false;
-    for (const { key } of steps) this.revisions.set(key, this.revision(key) + 1);
+    for (const { key } of steps) this.#raise(key, { isHeld: true, deletedAt: null });
     if (closes !== undefined) this.intents.delete(closes);
     return true;
   }
@@ -161,11 +168,27 @@ class Oracle {
     const isExcluded = [...this.intents.values()].some((intent) => intent.key === key && intent.expiresAt > this.now);
     if (stale || isExcluded) return false;
     this.intents.set(id, { key, expiresAt });
+    this.#raise(key, {});
     return true;
   }
 
-  revision(key: string): number {
-    return this.revisions.get(key) ?? 0;
+  noteDelete(key: string, at: number): void {
+    this.#raise(key, { deletedAt: Math.max(at, this.held(key).deletedAt ?? at) });
+  }
+
+  abandon(id: string): void {
+    const intent = this.intents.get(id);
+    if (intent !== undefined) intent.expiresAt = Math.min(intent.expiresAt, this.now);
+  }
+
+  held(key: string): Held {
+    return this.known.get(key) ?? { isHeld: false, revision: 0, deletedAt: null };
+  }
+
+  /** Whatever changes what is known leaves nothing to those who read before it. */
+  #raise(key: string, change: Partial<Held>): void {
+    const before = this.held(key);
+    this.known.set(key, { ...before, ...change, revision: before.revision + 1 });
   }
 
   record(task: LeasedTask, end: OutcomeStep["end"]): boolean {
@@ -317,8 +340,8 @@ class Run {
       case "announce":
         await this.#announce(step);
         break;
-      case "forget":
-        await this.#forget(step.holding);
+      case "note delete":
+        await this.#noteDelete(step);
         break;
       case "end intent":
         await this.#endIntent(step);
@@ -397,12 +420,18 @@ class Run {
     assert.deepEqual(await this.#state.tasks.record(outcomes), expected);
   }
 
-  /** What an outcome carries is stored one by one: an earlier outcome may have changed what a later one was made from. */
+  /**
+   * What an outcome carries is stored one by one: an earlier outcome may have changed what a later one was made from. An intent is closed
+   * with the first of them or only abandoned.
+   */
   #settle(steps: readonly HoldingStep[], made: readonly Holding[], closes: string | undefined): void {
-    for (const [index, step] of steps.entries()) {
-      if (made[index]?.revision === this.#oracle.revision(step.key)) this.#oracle.observe([{ ...step, stale: false }], undefined);
-    }
-    this.#oracle.observe([], closes);
+    const refused = steps.filter(({ key }, index) => {
+      const stale = made[index]?.revision !== this.#oracle.held(key).revision;
+      return !this.#oracle.observe([{ key, stale }], undefined);
+    });
+    const [first] = steps;
+    if (first === undefined || !refused.includes(first)) this.#oracle.observe([], closes);
+    else if (closes !== undefined) this.#oracle.abandon(closes);
   }
 
   async #observe({ holdings, closes }: { readonly holdings: readonly HoldingStep[]; readonly closes: number }): Promise<void> {
@@ -421,23 +450,22 @@ class Run {
     assert.equal(await this.#state.holdings.announce(intent, revision, this.#oracle.now), expected);
   }
 
-  async #forget(step: HoldingStep): Promise<void> {
-    const { revision } = this.#holdingOf(step);
-    if (!step.stale) this.#oracle.revisions.delete(step.key);
-    assert.equal(await this.#state.holdings.forget(BUCKET, step.key, revision), !step.stale);
+  async #noteDelete({ key, ago }: { readonly key: string; readonly ago: number }): Promise<void> {
+    const at = this.#oracle.now - ago;
+    this.#oracle.noteDelete(key, at);
+    await this.#state.holdings.noteDelete(BUCKET, key, at);
   }
 
   async #endIntent({ intent, abandoned }: { readonly intent: number; readonly abandoned: boolean }): Promise<void> {
     const id = this.#intentId(intent) ?? "unknown";
-    const known = this.#oracle.intents.get(id);
-    if (!abandoned) this.#oracle.intents.delete(id);
-    else if (known !== undefined) known.expiresAt = Math.min(known.expiresAt, this.#oracle.now);
+    if (abandoned) this.#oracle.abandon(id);
+    else this.#oracle.intents.delete(id);
     const { holdings } = this.#state;
     await (abandoned ? holdings.abandon(id, this.#oracle.now) : holdings.withdraw(id));
   }
 
   #holdingOf({ key, stale }: HoldingStep): Holding {
-    const revision = this.#oracle.revision(key) + (stale ? 1 : 0);
+    const revision = this.#oracle.held(key).revision - (stale ? 1 : 0);
     return { bucket: BUCKET, key, object: null, content: CONTENT, isReplica: true, revision };
   }
 
@@ -492,7 +520,9 @@ class Run {
   async #compareHoldings(): Promise<void> {
     for (const key of KEYS) {
       const known = await this.#state.holdings.known(BUCKET, key);
-      assert.equal(known.holding?.revision, this.#oracle.revisions.get(key));
+      const { isHeld, revision, deletedAt } = this.#oracle.held(key);
+      assert.deepEqual([known.revision, known.deletedAt], [revision, deletedAt]);
+      assert.equal(known.holding?.revision, isHeld ? revision : undefined);
       const intents = [...this.#oracle.intents].filter(([, intent]) => intent.key === key);
       assert.deepEqual(
         new Map(known.intents.map(({ id, expiresAt }) => [id, expiresAt])),

@@ -154,8 +154,10 @@ export class SqliteTaskStore implements TaskStore {
     for (const entry of versions ?? []) {
       ops.push([ENTRY, route, key, entry.versionId, toAttemptCells(entry), toReplicaCells(entry)]);
     }
-    for (const holding of holdings ?? []) ops.push([OBSERVE, [toHoldingCells(holding)], []]);
-    if (closes !== undefined) ops.push([OBSERVE, [], [closes]]);
+    const [first, ...others] = (holdings ?? []).map(toHoldingCells);
+    const closed = closes === undefined ? [] : [closes];
+    if (first !== undefined || closed.length > 0) ops.push([OBSERVE, first === undefined ? [] : [first], closed, now]);
+    for (const holding of others) ops.push([OBSERVE, [holding], [], null]);
     for (const want of wants ?? []) ops.push(this.#wantOp(want, now));
   }
 

@@ -14,7 +14,7 @@ export const NOTE = 3;
 export const ENTRY = 4;
 export const OBSERVE = 5;
 export const ANNOUNCE = 6;
-export const FORGET = 7;
+export const NOTE_DELETE = 7;
 
 export type WantOp = readonly [
   op: typeof WANT,
@@ -55,13 +55,18 @@ export type AdoptOp = readonly [op: typeof ADOPT, ...EntryOpCells];
 export type EntryOp = readonly [op: typeof ENTRY, ...EntryOpCells];
 
 /** Stores holdings and closes intents, all or nothing; refused where a holding is not of the revision it was made from. */
-export type ObserveOp = readonly [op: typeof OBSERVE, holdings: readonly HoldingCells[], closes: readonly string[]];
+export type ObserveOp = readonly [
+  op: typeof OBSERVE,
+  holdings: readonly HoldingCells[],
+  closes: readonly string[],
+  /** Where it is refused the intents expire then; null: they stay as they are. */
+  abandonedAt: number | null,
+];
 /** Refused where another intent is open on the key, or its holding is of another revision. */
 export type AnnounceOp = readonly [op: typeof ANNOUNCE, intent: IntentCells, revision: number, now: number];
-/** Refused where the holding is of another revision. */
-export type ForgetOp = readonly [op: typeof FORGET, bucket: string, key: string, revision: number];
+export type NoteDeleteOp = readonly [op: typeof NOTE_DELETE, bucket: string, key: string, at: number];
 export type NoteOp = readonly [op: typeof NOTE, name: NoteName, parameters: readonly Cell[]];
-export type Op = WantOp | RecordOp | AdoptOp | NoteOp | EntryOp | ObserveOp | AnnounceOp | ForgetOp;
+export type Op = WantOp | RecordOp | AdoptOp | NoteOp | EntryOp | ObserveOp | AnnounceOp | NoteDeleteOp;
 
 export type RouteCells = readonly [id: number, rule: string, source: string, destination: string];
 

@@ -15,8 +15,8 @@ import {
   type Committed,
   ENTRY,
   type EntryOp,
-  FORGET,
   NOTE,
+  NOTE_DELETE,
   type NoteOp,
   OBSERVE,
   type Op,
@@ -105,8 +105,8 @@ export class Writer {
         return this.#holdings.observe(op);
       case ANNOUNCE:
         return this.#holdings.announce(op);
-      case FORGET:
-        return this.#holdings.forget(op);
+      case NOTE_DELETE:
+        return this.#holdings.noteDelete(op);
       default:
         return op satisfies never;
     }
