@@ -7,6 +7,7 @@ import { AttributeSchedule, attributePass } from "../data-plane/attribute-pass.t
 import { backfillRule } from "../data-plane/backfill.ts";
 import { CarefulWays } from "../data-plane/careful-ways.ts";
 import { EventIntake } from "../data-plane/event-intake.ts";
+import { OverwriteWatch } from "../data-plane/overwrite-watch.ts";
 import { OwnWrites } from "../data-plane/own-writes.ts";
 import { RuleIndex } from "../data-plane/rule-index.ts";
 import { type ScheduledRule, SyncSchedule } from "../data-plane/sync-schedule.ts";
@@ -17,6 +18,8 @@ import type { EventSource } from "../ports/event-source.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { Route, State } from "../ports/state.ts";
 import { openEventSources } from "./event-sources.ts";
+import { rememberIn } from "./fingerprints.ts";
+import { Sentinel } from "./sentinel.ts";
 import { openState } from "./state.ts";
 import { openStores, type Stores } from "./stores.ts";
 import { systemClock } from "./system-clock.ts";
@@ -41,6 +44,7 @@ export class Replicast {
   readonly #state: State;
   readonly #stores: Stores;
   readonly #rules: RuleIndex;
+  readonly #sentinel: Sentinel;
   readonly #careful: CarefulWays;
   readonly #worker: Worker;
   readonly #intake: EventIntake;
@@ -50,6 +54,7 @@ export class Replicast {
   readonly #telemetry: Telemetry;
   readonly #listeners = new Set<Parameters<OutcomeFeed>[0]>();
   readonly #closing = new AbortController();
+  #greeting: Promise<void> = Promise.resolve();
   #accepting = true;
 
   private constructor(
@@ -68,8 +73,19 @@ export class Replicast {
     const { retry, limits, deleteGate } = config;
     const ownWrites = new OwnWrites(systemClock);
     const { storeOf, transfer } = stores;
+    this.#sentinel = new Sentinel({ config, state, storeOf, logger, signal: this.#closing.signal });
     this.#rules = rules;
-    this.#careful = new CarefulWays({ transfer, storeOf, state, rules, clock: systemClock, ownWrites, deleteGate, newId: randomUUID });
+    this.#careful = new CarefulWays({
+      transfer,
+      storeOf,
+      state,
+      rules,
+      clock: systemClock,
+      ownWrites,
+      deleteGate,
+      isTrusted: this.#sentinel.isTrusted,
+      newId: randomUUID,
+    });
     this.#worker = new Worker({
       tasks: state.tasks,
       transfer,
@@ -80,12 +96,13 @@ export class Replicast {
       meter,
       retry,
       concurrency: limits.concurrency,
+      watch: new OverwriteWatch({ ledger: state.ledger, safeguards: state.safeguards, limits: deleteGate, clock: systemClock, logger }),
       onOutcome: ({ entry, task }) => {
         for (const listener of this.#listeners) listener({ entry, route: task.route });
       },
     });
-    const { tasks, journal } = state;
-    this.#intake = new EventIntake({ tasks, journal, rules, storeOf, clock: systemClock, ownWrites });
+    const { tasks, journal, holdings } = state;
+    this.#intake = new EventIntake({ tasks, journal, holdings, rules, storeOf, clock: systemClock, ownWrites });
     this.#schedule = new SyncSchedule({
       rules: config.rules.filter(isFirstDirection).map((rule) => scheduled(config, rule)),
       sync: (rule, signal) => this.#sync(rule, signal),
@@ -108,10 +125,17 @@ export class Replicast {
     try {
       const telemetry = await openTelemetry(config, state);
       const onRequest = telemetry.meter.request.bind(telemetry.meter);
-      const stores = await openStores({ buckets: Object.values(config.buckets), limits: config.limits, env, onRequest });
+      const stores = await openStores({
+        buckets: Object.values(config.buckets),
+        limits: config.limits,
+        env,
+        onRequest,
+        memoryOf: rememberIn(state.safeguards),
+      });
       const sources = await openEventSources(options);
       const replicast = new Replicast(options, { state, stores, telemetry, sources });
       replicast.#worker.setPaused(await state.safeguards.pausedRules());
+      replicast.#greeting = replicast.#sentinel.greet();
       replicast.#worker.start();
       return replicast;
     } catch (error) {
@@ -157,6 +181,7 @@ export class Replicast {
     await Promise.all([this.#schedule.stop(), this.#attributes?.stop()]);
     await this.#worker.drain(graceMs);
     await this.#intake.flush();
+    await this.#greeting;
     await this.#stores.close();
     await this.#state.close();
   }

@@ -5,6 +5,8 @@ import { Alarm } from "./alarm.ts";
 export interface OutcomeRecorderOptions {
   readonly tasks: TaskStore;
   readonly clock: Clock;
+  /** Shown outcomes while their rows still say what was before. */
+  readonly watch?: { look(outcomes: readonly Outcome[]): Promise<void> } | undefined;
   /** Told of each outcome once it is durable, and whether its lease still held. */
   readonly onRecorded: (outcomes: readonly Outcome[], held: readonly boolean[]) => void;
   /** The state refused; nothing of these was recorded. */
@@ -55,6 +57,7 @@ export class OutcomeRecorder {
 
   async #record(outcomes: readonly Outcome[]): Promise<void> {
     try {
+      await this.#options.watch?.look(outcomes);
       this.#options.onRecorded(outcomes, await this.#options.tasks.record(outcomes));
     } catch (error) {
       await this.#options.onTrouble(outcomes, error);

@@ -11,7 +11,7 @@ import type { Transfer } from "../ports/transfer.ts";
 import { Alarm } from "./alarm.ts";
 import type { CarefulWays } from "./careful-ways.ts";
 import { DestinationHealth } from "./destination-health.ts";
-import { OutcomeRecorder } from "./outcome-recorder.ts";
+import { OutcomeRecorder, type OutcomeRecorderOptions } from "./outcome-recorder.ts";
 import { type Aim, type AimOutcome, replicate, toReplica } from "./replicate.ts";
 import type { RuleIndex } from "./rule-index.ts";
 
@@ -31,6 +31,8 @@ export interface WorkerOptions {
   readonly leaseMs?: number | undefined;
   /** Between 0 and 1. @defaultValue `Math.random` */
   readonly random?: (() => number) | undefined;
+  /** As in {@link OutcomeRecorderOptions}. */
+  readonly watch?: OutcomeRecorderOptions["watch"];
   /** Told of each outcome that was recorded. */
   readonly onOutcome?: ((outcome: Outcome) => void) | undefined;
 }
@@ -73,6 +75,7 @@ export class Worker {
     this.#recorder = new OutcomeRecorder({
       tasks: options.tasks,
       clock: options.clock,
+      watch: options.watch,
       onRecorded: (outcomes, held) => {
         this.#troubles = 0;
         this.#report(outcomes, held);

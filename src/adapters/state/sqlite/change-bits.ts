@@ -2,7 +2,9 @@ import type { Operation } from "../../../domain/status.ts";
 import type { Changes } from "../../../ports/state.ts";
 
 /** What made a task wanted, as a bit each: wishes that coalesce are OR-ed. The numbers stand in files and never change. */
-const BITS = { deleted: 1, expired: 2, attributes: 4, written: 8, approved: 16, missed: 32 } as const satisfies Readonly<Record<keyof Changes, number>>;
+const BITS = { deleted: 1, expired: 2, attributes: 4, written: 8, approved: 16, missed: 32 } as const satisfies Readonly<
+  Record<keyof Changes, number>
+>;
 const NAMES = Object.keys(BITS) as (keyof Changes)[];
 
 /** All that there are, by their bits: tasks are many, and these are few. */

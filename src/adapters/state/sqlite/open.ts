@@ -13,6 +13,7 @@ import { SqliteLedger } from "./ledger.ts";
 import { ReadOnlyCommitter, ReadOnlyTaskStore } from "./read-only.ts";
 import { Reader } from "./reader.ts";
 import { ReadyTasks } from "./ready-tasks.ts";
+import { type RenamedRule, renameRules } from "./rename-rules.ts";
 import { Routes } from "./routes.ts";
 import { SqliteSafeguards } from "./safeguards.ts";
 import { toLedgerError } from "./sqlite-error.ts";
@@ -39,6 +40,8 @@ export interface SqliteStateOptions {
    * @defaultValue a share of 40000, but 256 at least and 8192 at most
    */
   readonly readyWindow?: number | undefined;
+  /** Rules that have another id now: what is known of them goes on under it. */
+  readonly renamed?: readonly RenamedRule[] | undefined;
 }
 
 /**
@@ -53,6 +56,7 @@ export async function openSqliteState(given: SqliteStateOptions): Promise<State>
   const lock = DaemonLock.acquire(options.path, (options.clock ?? systemClock).now());
   let committer: Committer | undefined;
   try {
+    renameRules(options.path, options.renamed ?? []);
     committer = AdaptiveCommit.open(options.path);
     return assemble(options, { committer, release: () => lock.release() });
   } catch (error) {
