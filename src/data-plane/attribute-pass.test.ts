@@ -1,0 +1,89 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { destinationOf, ruleOf } from "../../test/support/rules.ts";
+import type { ObjectAttributes } from "../domain/object.ts";
+import { blankEntry } from "../domain/status.ts";
+import type { ObjectStore } from "../ports/object-store.ts";
+import type { Journal, SyncProgress } from "../ports/state.ts";
+import { LeapingClock } from "../testing/leaping-clock.ts";
+import { bucketOf, MemoryObjectStore } from "../testing/memory-object-store.ts";
+import { MemoryState } from "../testing/memory-state.ts";
+import { AttributeSchedule, attributePass } from "./attribute-pass.ts";
+import { toRoute } from "./diff.ts";
+
+const NOTHING: ObjectAttributes = { systemHeaders: {}, metadata: {}, tags: {} };
+
+function scene() {
+  const [source, replica] = [new MemoryObjectStore(bucketOf("source")), new MemoryObjectStore(bucketOf("replica"))];
+  const rule = ruleOf(source.bucket, [destinationOf(replica.bucket)]);
+  const clock = new LeapingClock();
+  const state = new MemoryState({ clock });
+  const storeOf = ({ id }: { readonly id: string }): ObjectStore => (id === source.bucket.id ? source : replica);
+  const both = (key: string, there: Partial<ObjectAttributes>, here: Partial<ObjectAttributes> = {}) => {
+    source.plant(key, { attributes: { ...NOTHING, ...there } });
+    replica.plant(key, { attributes: { ...NOTHING, ...here } });
+  };
+  const pass = () => attributePass({ rule, destinations: rule.destinations, state, storeOf, clock });
+  const route = toRoute(rule, destinationOf(replica.bucket));
+  const wanted = async () => {
+    const tasks = await state.tasks.claim({ max: 100, now: clock.now(), leaseMs: 1_000 });
+    return tasks.map(({ key, changes }) => [key, changes]);
+  };
+  return { rule, clock, state, both, pass, route, wanted };
+}
+
+describe("the attribute pass (invariants 1 and 9)", () => {
+  it("wishes for what differs in tags or metadata alone, and for nothing that is equal", async () => {
+    const { both, pass, wanted } = scene();
+    both("equal", { tags: { a: "1" } }, { tags: { a: "1" } });
+    both("metadata", { metadata: { a: "1" } });
+    both("tags", { tags: { a: "1" } });
+    assert.deepEqual(await pass(), { compared: 3, wanted: 2 });
+    assert.deepEqual(await wanted(), [
+      ["metadata", { written: true }],
+      ["tags", { attributes: true }],
+    ]);
+  });
+
+  it("does not take the stamp of a replica for a difference", async () => {
+    const { both, pass } = scene();
+    both("k", {}, { metadata: { replicast: "v1;…" } });
+    assert.deepEqual(await pass(), { compared: 1, wanted: 0 });
+  });
+
+  it("does not try again for ever what a destination is known not to hold", async () => {
+    const { both, pass, route, state } = scene();
+    both("k", { tags: { a: "1" } });
+    const entry = { ...blankEntry({ ...route, key: "k" }), status: "COMPLETED", notes: ["TagsNotKept"] } as const;
+    await state.ledger.adopt([{ route, entry }]);
+    assert.deepEqual(await pass(), { compared: 1, wanted: 0 });
+  });
+
+  it("runs at its period, the first time a period after the rule began, and goes on from there after a restart", async () => {
+    const { rule, clock, state } = scene();
+    const everyMs = 7 * 86_400_000;
+    const began = clock.now();
+    const ranAt: number[] = [];
+    const logger = { debug: () => {}, info: () => {}, warn: () => {}, error: assert.fail };
+    for (let runs = 1; runs <= 3; runs++) {
+      const noted = Promise.withResolvers<void>();
+      const journal: Journal = Object.create(state.journal, {
+        saveSyncProgress: {
+          value: async (name: string, progress: SyncProgress) => {
+            await state.journal.saveSyncProgress(name, progress);
+            noted.resolve();
+          },
+        },
+      });
+      const pass = async () => {
+        ranAt.push(clock.now() - began);
+        return { compared: 0, wanted: 0 };
+      };
+      const schedule = new AttributeSchedule({ rules: [rule], everyMs, pass, journal, clock, logger });
+      schedule.start();
+      await noted.promise;
+      await schedule.stop();
+    }
+    assert.deepEqual(ranAt, [everyMs, everyMs * 2, everyMs * 3]);
+  });
+});
