@@ -35,8 +35,8 @@ const DESCRIPTIONS: Readonly<Record<ErrorCode, Description>> = {
     hint: "Check whether the bucket was removed and made again.",
   },
   CapabilityMissing: {
-    meaning: "A store lacks what the rule needs. Reserved: nothing in this version reports it.",
-    hint: "Change the rule, or use another store.",
+    meaning: "A store or bucket lacks what the rule needs, such as versioning or conditional deletes. The message says what.",
+    hint: "Turn on what the message names, change the rule, or use another store.",
   },
   ChecksumMismatch: {
     meaning: "The replica's ETag or two reads of the source disagree with what was sent.",
@@ -129,6 +129,11 @@ const DESCRIPTIONS: Readonly<Record<ErrorCode, Description>> = {
   NotImplemented: {
     meaning: "A store does not know this operation.",
     hint: "Check docs/compatibility.md. Turn off what the store lacks, such as `preserve.tags`.",
+  },
+  OutOfOrder: {
+    meaning:
+      "With `versions: all`, a version is older than one that the destination has already. On top it would become the current one, so it was not written.",
+    hint: "Nothing newer is affected. To have the whole history, replicate into an empty bucket or prefix; the older version can be read at the source.",
   },
   Overloaded: {
     meaning: "Too many changes wait to be written to the state. Events are answered with 503 and nothing is lost that the sender repeats.",

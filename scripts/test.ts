@@ -9,6 +9,7 @@ const GLOBS = [
   "test/contract/**/*.test.ts",
   "test/e2e/**/*.test.ts",
   "test/package/**/*.test.ts",
+  "test/simulation/**/*.test.ts",
   "test/support/**/*.test.ts",
 ];
 const root = join(import.meta.dirname, "..");

@@ -21,6 +21,7 @@ import { type BackfillSummary, backfillRule } from "./backfill.ts";
 import type { CarefulWays } from "./careful-ways.ts";
 import { toRoute } from "./diff.ts";
 import { readHistory } from "./key-history.ts";
+import { replicate } from "./replicate.ts";
 import { RuleIndex } from "./rule-index.ts";
 import type { Settlement } from "./settlement.ts";
 
@@ -483,4 +484,27 @@ describe("the comparison of a rule with all versions", () => {
     await at.delete(LEAF, (await readHistory(at.storeOf(LEAF), { key: KEY }))[0]?.versionId);
     assert.deepEqual((await at.backfill()).keys, ["backfill k"]);
   });
+});
+
+describe("versions: current", () => {
+  for (const deletes of ["none", "propagate"] as const) {
+    it(`invariant 2: a late event of an older version never lets it win, where deletes are ${deletes}`, async () => {
+      const at = new Scene({ rule: { versions: "current", deletes } });
+      await at.put("old");
+      const old = (await at.storeOf(SOURCE).head(KEY))!;
+      await at.put("new");
+      const { rule, route } = at;
+      const hint = { etag: old.etag, sizeBytes: old.sizeBytes };
+      const aims = [{ rule, destination: rule.destinations[0] as Destination }];
+      const transfer = new EmbeddedTransfer({ storeOf: (bucket) => at.storeOf(bucket) });
+      assert.deepEqual(
+        (await replicate(transfer, { key: KEY, aims, hint })).map(({ kind }) => kind),
+        ["copied"],
+      );
+      assert.deepEqual(await at.history(), ["new"]);
+      await at.state.tasks.want([{ route, key: KEY, lane: "live", eventTime: 0, hint, changes: { written: true, deleted: true } }]);
+      await at.replay({ deleted: true });
+      assert.deepEqual(new Set(await at.history()), new Set(["new"]));
+    });
+  }
 });

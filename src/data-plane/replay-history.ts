@@ -1,5 +1,6 @@
 import type { Bucket } from "../domain/bucket.ts";
 import { type ErrorCode, ReplicationError, toRecordedError } from "../domain/error.ts";
+import { clientContent } from "../domain/holding.ts";
 import { type Destination, destinationKey, needsTags, type Rule, sizeMatches, tagsMatch } from "../domain/rule.ts";
 import { stampOf } from "../domain/stamp.ts";
 import { blankEntry, type LedgerEntry, type ReplicaRecord } from "../domain/status.ts";
@@ -264,7 +265,7 @@ class Replay {
 
   #stamp({ etag, lastModified }: ListedVersion): string | undefined {
     if (this.#rule.stamp !== "always") return undefined;
-    const content = { origin: this.#rule.source.id, originTime: lastModified, originEtag: etag, history: {} };
+    const content = clientContent({ bucket: this.#rule.source.id, at: lastModified, etag });
     return stampOf(content, { place: placeOf(this.#destination.bucket.id, this.#key), sourceEtag: etag });
   }
 
