@@ -9,6 +9,7 @@ import type { RetryPolicy } from "../domain/retry.ts";
 import { type Destination, isFirstDirection, type Rule } from "../domain/rule.ts";
 import { blankEntry } from "../domain/status.ts";
 import type { Outcome, State } from "../ports/state.ts";
+import { Sentinel } from "./sentinel.ts";
 import { openState, openStateIfThere } from "./state.ts";
 import { openStores, type Stores } from "./stores.ts";
 import { syncCarefully } from "./sync-carefully.ts";
@@ -74,6 +75,9 @@ function isCareful(rule: Rule, index: RuleIndex): boolean {
   return passesInterior || rule.versions === "all" || rule.deletes !== "none" || rule.stamp === "always";
 }
 
+/** What is wrong with the ledger stays in the state, and `status` says so. */
+const TOLD_BY_STATUS = { warn: () => {}, error: () => {} };
+
 interface Repair {
   readonly rule: Rule;
   readonly summaries: readonly SyncSummary[];
@@ -104,7 +108,8 @@ async function repair({ rule, summaries, run, config, state, stores }: Repair): 
       run.onEvent({ kind: "copied", key: task.key, destination, bytes: entry.replica.bytes }, rule);
     }
   };
-  await syncCarefully({ rules: [rule], config, state, stores, retry: RETRY, concurrency, onOutcome, signal });
+  const { isTrusted } = new Sentinel({ config, state, storeOf: stores.storeOf, logger: TOLD_BY_STATUS, signal });
+  await syncCarefully({ rules: [rule], config, state, stores, retry: RETRY, concurrency, onOutcome, isTrusted, signal });
 }
 
 /** Writes a copy into the ledger; what failed becomes a task, which the next run tries again and keeps account of. */

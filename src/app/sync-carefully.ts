@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { ResolvedConfig } from "../config/resolved-config.ts";
-import { backfillRule } from "../data-plane/backfill.ts";
+import { type BackfillSummary, backfillRule } from "../data-plane/backfill.ts";
 import { CarefulWays } from "../data-plane/careful-ways.ts";
 import { OwnWrites } from "../data-plane/own-writes.ts";
 import { RuleIndex } from "../data-plane/rule-index.ts";
@@ -23,6 +23,14 @@ export interface CarefulSync {
   readonly retry: RetryPolicy;
   readonly concurrency: number;
   readonly onOutcome: (outcome: Outcome) => void;
+  /** Told what the comparison of each rule found. */
+  readonly onCompared?: ((rule: Rule, summary: BackfillSummary) => void) | undefined;
+  /** What interior buckets hold is learned anew. */
+  readonly relearn?: boolean | undefined;
+  /** See {@link CarefulWays}. */
+  readonly isCompared?: (() => Promise<boolean>) | undefined;
+  /** Whether deletes may be made. */
+  readonly isTrusted: () => Promise<boolean>;
   readonly signal: AbortSignal;
 }
 
@@ -49,6 +57,8 @@ export async function syncCarefully(sync: CarefulSync): Promise<void> {
     clock,
     ownWrites: new OwnWrites(clock),
     deleteGate,
+    isTrusted: sync.isTrusted,
+    isCompared: sync.isCompared,
     newId: randomUUID,
   });
   const { tasks } = state;
@@ -66,7 +76,10 @@ export async function syncCarefully(sync: CarefulSync): Promise<void> {
   };
   worker.start();
   try {
-    for (const rule of sync.rules) await backfillRule({ rule, rules, state, storeOf, clock, meter, room, signal });
+    for (const rule of sync.rules) {
+      const summary = await backfillRule({ rule, rules, state, storeOf, clock, meter, room, relearn: sync.relearn, signal });
+      sync.onCompared?.(rule, summary);
+    }
     while (!signal.aborted && (!worker.isIdle || (await waiting()) > 0)) {
       trouble.check();
       await clock.sleep(IDLE_CHECK_MS, signal);

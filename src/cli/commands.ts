@@ -10,6 +10,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   demo: { summary: "see it work: two S3 stores in this process, a writer, and replication", load: () => import("./demo.ts") },
   init: { summary: "write a commented replicast.yaml", load: () => import("./init.ts") },
   validate: { summary: "check the config and print what it resolves to", load: () => import("./validate.ts") },
+  doctor: { summary: "try every bucket: rights, versioning, clocks, what each store honours", load: () => import("./doctor.ts") },
+  plan: { summary: "show what apply would change", load: () => import("./plan.ts") },
+  apply: { summary: "set up what the rules need: the notifications of their sources", load: () => import("./apply.ts") },
+  destroy: { summary: "remove what apply has set up", load: () => import("./destroy.ts") },
   run: { summary: "replicate what the config says until told to stop", load: () => import("./run.ts") },
   status: { summary: "show lag, backlog and failures, or one object", load: () => import("./status.ts") },
   objects: { summary: "list the rows of the ledger", load: () => import("./objects.ts") },
@@ -21,18 +25,9 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   resume: { summary: "take up a rule that was paused", load: () => import("./resume.ts") },
   verify: { summary: "compare source and destinations, change nothing", load: () => import("./verify.ts") },
   sync: { summary: "copy what is missing or different, now", load: () => import("./sync.ts") },
+  "rebuild-ledger": { summary: "put a lost or old ledger together again from the buckets", load: () => import("./rebuild-ledger.ts") },
   config: { summary: "print the effective config, with where each value came from", load: () => import("./config.ts") },
 };
 
 /** Commands of later versions: known, so that nobody takes them for a slip of the pen. */
-export const LATER_COMMANDS: readonly string[] = [
-  "doctor",
-  "plan",
-  "apply",
-  "destroy",
-  "import",
-  "autopilot",
-  "failover",
-  "failback",
-  "drill",
-];
+export const LATER_COMMANDS: readonly string[] = ["import", "autopilot", "failover", "failback", "drill"];

@@ -56,7 +56,7 @@ async function inspectionOf(config: ResolvedConfig, env: Invocation["env"]): Pro
 }
 
 /** The daemon that runs with this config on this machine; undefined where its port is known to nobody but itself. */
-function serverOf({ listen }: ResolvedConfig, env: Invocation["env"]): Server | undefined {
+export function serverOf({ listen }: ResolvedConfig, env: Invocation["env"]): Server | undefined {
   if (listen.port === 0) return undefined;
   const admin = listen.tokens.find(({ scope }) => scope === "admin")?.token.reveal();
   const url = `${listen.tls === undefined ? "http" : "https"}://${hostOf(listen)}:${listen.port}`;

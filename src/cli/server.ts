@@ -17,6 +17,11 @@ export function askServer<T>(server: string, path: string, env: Environment): Pr
   return request(givenServer(server, env), path, { method: "GET" });
 }
 
+/** As {@link askServer}, of a daemon whose token is known. */
+export function readServer<T>(server: Server, path: string): Promise<T> {
+  return request(server, path, { method: "GET" });
+}
+
 /** Tells a running daemon to change something and returns its JSON document. @throws what the daemon answered, with its hint */
 export function tellServer<T>(server: Server, path: string, body: object): Promise<T> {
   const headers = { "content-type": "application/json" };

@@ -32,6 +32,7 @@ function readObject(invocation: Invocation, reference: string): Promise<ObjectDo
 
 async function printStatus(output: Output, status: StatusDocument): Promise<void> {
   if (output.json) return output.document(status);
+  if (status.ledger !== "TRUSTED") output.warn(`the ledger is ${status.ledger}: deletes are held until replicast rebuild-ledger is done`);
   for (const rule of status.rules) {
     await output.line(`${rule.id}  ${rule.state}  ${rule.engine}  last compared ${rule.lastSyncAt ?? "never"}`);
     for (const destination of rule.destinations) await output.line(`  ${destinationLine(destination)}`);

@@ -18,6 +18,8 @@ export interface StatusDocument extends Versioned {
   readonly name: string;
   readonly rules: readonly RuleStatus[];
   readonly intake: readonly IntakeStatus[];
+  /** All but TRUSTED hold every delete, until `rebuild-ledger` is done. */
+  readonly ledger: "TRUSTED" | "LOST" | "OLD" | "FOREIGN" | "REBUILDING";
 }
 
 export interface RuleStatus {

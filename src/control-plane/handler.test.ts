@@ -116,6 +116,7 @@ class FakeState {
     const journal = {
       intake: async () => [{ store: "a", received: 5, ignored: 1, malformed: 1, lastMalformed: { reason: "why", at: NOW } }],
       syncProgress: async () => ({ startedAt: NOW, after: null, finishedAt: NOW }),
+      epoch: async () => ({ epoch: "e", generation: 2, distrust: "old" }),
     };
     const safeguards = { pausedRules: async () => [] };
     return { ledger, tasks, journal, safeguards } as unknown as State;
@@ -445,6 +446,7 @@ describe("GET /api/v1", () => {
         },
       ],
       intake: [{ store: "a", received: 5, ignored: 1, malformed: 1, lastMalformed: { reason: "why", at: AT } }],
+      ledger: "OLD",
     });
     assert.deepEqual(await json(await get(handler, "/api/v1/status?rule=photos")), await json(await get(handler, "/api/v1/status")));
     assert.equal((await problemOf(await get(handler, "/api/v1/status?rule=x"), 400)).hint, "known rules: photos");

@@ -3,8 +3,7 @@ import { describe, it } from "node:test";
 import type { Bucket } from "../domain/bucket.ts";
 import type { Conflict } from "../domain/conflict.ts";
 import { OPEN_GATE } from "../domain/delete-gate.ts";
-import { compareHistories } from "../domain/history.ts";
-import type { Holding } from "../domain/holding.ts";
+import { compareContents, type Holding } from "../domain/holding.ts";
 import { PLAIN_COPY, type Rule } from "../domain/rule.ts";
 import { blankEntry, type LedgerEntry, type ReplicaRecord } from "../domain/status.ts";
 import type { Changes, Route } from "../ports/state.ts";
@@ -331,7 +330,7 @@ describe("conflicts", () => {
     bucket: bucketOf(store).id,
     key: "k",
     object: etag === null ? null : objectOf(etag),
-    content: { origin: bucketOf(store).id, originTime: NOW, originEtag: etag, history: { [bucketOf(store).id]: 7 } },
+    content: { origin: bucketOf(store).id, originTime: NOW, originEtag: etag, dot: 7, history: { [bucketOf(store).id]: 7 } },
     isReplica: false,
     revision: 0,
   });
@@ -399,7 +398,8 @@ describe("conflicts", () => {
     const item = await at.change<ConflictItem>("conflicts/c1/resolve", { winner: "b:team" });
     assert.deepEqual([item.state, item.winner, item.resolvedBy], ["RESOLVED", "b:team", "person"]);
     const winner = await contentAt(at, "b");
-    assert.equal(compareHistories(winner?.history ?? {}, loser?.history ?? {}), "newer");
+    assert.ok(winner !== undefined && loser !== undefined);
+    assert.equal(compareContents(winner, loser), "newer");
     assert.deepEqual(await contentAt(at, "a"), loser);
     assert.deepEqual(await at.tasks(), [
       ["a", "b", "k", { written: true }],
@@ -435,6 +435,49 @@ describe("conflicts", () => {
       assert.deepEqual(await at.tasks(), []);
       assert.equal((await at.read<ConflictItem>("conflicts/c1")).state, "OPEN");
     }
+  });
+
+  it("resolve: decides nothing where a delete was announced that nobody has looked after (invariants 3, 4)", async () => {
+    for (const store of ["a", "b"]) {
+      const at = await conflicting();
+      await at.state.holdings.noteDelete(bucketOf(store).id, "k", NOW);
+      assert.equal(await codeOf(await at.post("conflicts/c1/resolve", { winner: "b:team" }), 409), "PreconditionFailed");
+      assert.deepEqual(await at.tasks(), []);
+      assert.equal((await at.state.holdings.known(bucketOf(store).id, "k")).deletedAt, NOW);
+    }
+  });
+
+  it("resolve: a delete announced again of what is deleted stands in nobody's way", async () => {
+    const at = await conflicting(["ea", null]);
+    await at.state.holdings.noteDelete(bucketOf("b").id, "k", NOW);
+    assert.equal((await at.change<ConflictItem>("conflicts/c1/resolve", { winner: "b:team" })).state, "RESOLVED");
+  });
+
+  it("resolve: the winner descends also from a loser that has come to know of it since (invariant 11)", async () => {
+    const at = await conflicting();
+    const shown = holdingOf("a", "ea");
+    const history = { ...shown.content.history, [bucketOf("b").id]: 7 };
+    const loser = { ...shown.content, history };
+    assert.ok(await at.state.holdings.observe([{ ...shown, content: loser, revision: 1 }]));
+    await at.change("conflicts/c1/resolve", { winner: "b:team" });
+    const winner = await contentAt(at, "b");
+    assert.ok(winner !== undefined);
+    assert.equal(compareContents(winner, loser), "newer");
+  });
+
+  it("resolve: a side of which only an announced write is known is what the conflict says", async () => {
+    const at = await conflicting();
+    const loser = await contentAt(at, "a");
+    const { id } = bucketOf("b");
+    await at.state.holdings.forgetBucket(id);
+    const intent = { id: "i", bucket: id, key: "k", expected: null, content: holdingOf("a", null).content, expiresAt: NOW };
+    assert.ok(await at.state.holdings.announce(intent, 0, NOW - 1));
+    await at.change("conflicts/c1/resolve", { winner: "b:team" });
+    const winner = await contentAt(at, "b");
+    assert.ok(winner !== undefined && loser !== undefined);
+    assert.equal(compareContents(winner, loser), "newer");
+    assert.equal(winner.originEtag, "eb");
+    assert.deepEqual(await contentAt(at, "a"), loser);
   });
 
   it("resolve: only one of the two sides can win", async () => {

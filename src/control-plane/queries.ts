@@ -64,14 +64,15 @@ export async function queryStatus(scope: QueryScope, now: number, ruleId?: strin
   const rules = ruleId === undefined ? scope.rules : legsOf(scope.rules, ruleId);
   const { tasks, ledger, journal, safeguards } = scope.state;
   const synced = async (id: string) => [id, (await journal.syncProgress(id))?.finishedAt ?? null] as const;
-  const [summaries, pending, intake, paused, lastSyncAt] = await Promise.all([
+  const [summaries, pending, intake, paused, epoch, lastSyncAt] = await Promise.all([
     ledger.summaries(now),
     tasks.pending(),
     journal.intake(),
     safeguards.pausedRules(),
+    journal.epoch(),
     Promise.all([...new Set(rules.map(({ id }) => id))].map(synced)),
   ]);
-  const facts = { summaries, pending, intake, lastSyncAt: new Map(lastSyncAt), paused: new Set(paused) };
+  const facts = { summaries, pending, intake, lastSyncAt: new Map(lastSyncAt), paused: new Set(paused), distrust: epoch?.distrust ?? null };
   return toStatusDocument(scope.name, rules, facts);
 }
 

@@ -1,7 +1,6 @@
 import type { Conflict, ConflictSide } from "../domain/conflict.ts";
 import { ReplicationError } from "../domain/error.ts";
-import { writtenAt } from "../domain/history.ts";
-import { type Holding, isSameObject, prevailing } from "../domain/holding.ts";
+import { clientContent, type Holding, isSameObject, prevailing } from "../domain/holding.ts";
 import type { Changes, Route, Want } from "../ports/state.ts";
 import { type ConflictItem, SCHEMA_VERSION, type Versioned } from "./contract.ts";
 import type { OperationScope } from "./operations.ts";
@@ -73,20 +72,25 @@ async function prevail(holdings: OperationScope["state"]["holdings"], { chosen, 
 
 /** What is known of a side, as long as it is what a person was shown. */
 async function holdingOf(holdings: OperationScope["state"]["holdings"], side: ConflictSide): Promise<Holding> {
-  const { holding } = await holdings.known(side.bucket, side.key);
-  if (holding === undefined) return asShown(side);
-  const { object } = holding;
-  const same = object === null || side.object === null ? object === side.object : isSameObject(side.object, object);
-  if (same) return holding;
+  const { holding, revision, deletedAt } = await holdings.known(side.bucket, side.key);
+  // To store a holding would end the note of the delete, which nobody has looked after yet; of what is deleted anyway it tells nothing.
+  const isDeletedSince = side.object !== null && deletedAt !== null;
+  if (!isDeletedSince && isAsShown(side, holding)) return holding ?? shownHolding(side, revision);
   throw new ReplicationError("PreconditionFailed", `${side.key} was changed at ${side.bucket} since the conflict was found`, {
     hint: "replicast conflicts show tells what is there once it has been compared again",
   });
 }
 
+function isAsShown(side: ConflictSide, holding: Holding | undefined): boolean {
+  if (holding === undefined) return true;
+  const { object } = holding;
+  return object === null || side.object === null ? object === side.object : isSameObject(side.object, object);
+}
+
 /** Of a side that nothing is stored of the conflict is all that is known. */
-function asShown({ bucket, key, object, origin, originTime }: ConflictSide): Holding {
-  const content = { origin, originTime, originEtag: object?.etag ?? null, history: writtenAt(origin, originTime) };
-  return { bucket, key, object, content, isReplica: origin !== bucket, revision: 0 };
+function shownHolding({ bucket, key, object, origin, originTime }: ConflictSide, revision: number): Holding {
+  const content = clientContent({ bucket: origin, at: originTime, etag: object?.etag ?? null });
+  return { bucket, key, object, content, isReplica: origin !== bucket, revision };
 }
 
 /** From the winner to everybody else; and the way from the other side, whose row is held until it has been decided again. */

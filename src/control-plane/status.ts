@@ -2,7 +2,7 @@ import type { Conflict, ConflictSide } from "../domain/conflict.ts";
 import type { RecordedError } from "../domain/error.ts";
 import type { Destination, Rule } from "../domain/rule.ts";
 import type { LedgerEntry } from "../domain/status.ts";
-import type { IntakeCounts, PendingSummary, Route, RouteSummary } from "../ports/state.ts";
+import type { Distrust, IntakeCounts, PendingSummary, Route, RouteSummary } from "../ports/state.ts";
 import {
   type ConflictItem,
   type ConflictSideItem,
@@ -30,6 +30,8 @@ export interface StatusFacts {
   readonly lastSyncAt: ReadonlyMap<string, number | null>;
   /** Ids of rules. */
   readonly paused: ReadonlySet<string>;
+  /** Null: the state can be believed. */
+  readonly distrust: Distrust | null;
 }
 
 /**
@@ -50,7 +52,17 @@ export function toStatusDocument(name: string, rules: readonly Rule[], facts: St
       return toDestination(destination, summaries.get(route) ?? [], pending.get(route) ?? []);
     }),
   });
-  return { schemaVersion: SCHEMA_VERSION, name, rules: byId(rules).map(toRule), intake: facts.intake.map(toIntake) };
+  return {
+    schemaVersion: SCHEMA_VERSION,
+    name,
+    rules: byId(rules).map(toRule),
+    intake: facts.intake.map(toIntake),
+    ledger: toLedger(facts.distrust),
+  };
+}
+
+function toLedger(distrust: Distrust | null): StatusDocument["ledger"] {
+  return distrust === null ? "TRUSTED" : (distrust.toUpperCase() as Uppercase<Distrust>);
 }
 
 /** What a rule does at the moment. */

@@ -93,7 +93,7 @@ function wantOf(
   if (leg === undefined || !leg.rule.enabled) return [];
   const route: Route = toRoute(leg.rule, leg.destination);
   const notBefore = wasCompared && to.listed === undefined ? now() + GRACE_MS : undefined;
-  return [{ route, key, lane: "backfill", eventTime: null, changes: { written: true }, notBefore }];
+  return [{ route, key, lane: "backfill", eventTime: null, changes: { written: true, missed: !wasCompared }, notBefore }];
 }
 
 /** Found equal without a row: whoever wrote it first, from here on it is one content that all of them hold. */

@@ -19,7 +19,7 @@ import type { KeyReader } from "./key-reader.ts";
 import type { ExpectedEvent, OwnWrites } from "./own-writes.ts";
 import { type Aim, attributeHash } from "./replicate.ts";
 import type { RuleIndex } from "./rule-index.ts";
-import { type Assignment, failed, type Settlement, settled } from "./settlement.ts";
+import { type Assignment, failed, type Settled, type Settlement, settled } from "./settlement.ts";
 import { hashTags, placeOf, type Reading } from "./sides.ts";
 import { transitBars } from "./transit.ts";
 
@@ -52,12 +52,14 @@ const INTENT_BYTES_PER_MS = 1_049;
  * writes on the condition that the destination is as it was decided on, and tells what both are known to hold from then on.
  */
 export async function converge(parts: ConvergeParts, assignment: Assignment): Promise<Settlement> {
+  let mustLook = false;
   for (let round = 0; round < ROUNDS; round++) {
-    const attempt = new Attempt(parts, assignment, round > 0);
+    const attempt = new Attempt(parts, assignment, mustLook);
     const end = await attempt
       .run()
       .catch((error: unknown) => failed(error, { operation: attempt.operation, wants: attempt.substitutes(error) }));
-    if (end !== "again") return end;
+    if (end !== "again" && end !== "look") return end;
+    mustLook ||= end === "look";
   }
   return failed(new ReplicationError("PreconditionFailed", `${assignment.task.key} changed each time it was read`));
 }
@@ -68,7 +70,14 @@ interface AttemptOptions {
   readonly signal: AbortSignal | undefined;
 }
 
-type End = Settlement | "again";
+/** "look": again, and with the destination read. */
+type End = Settlement | "again" | "look";
+interface Written {
+  readonly end: Settled | "again" | "look";
+  /** The event that it makes, where something was written. */
+  readonly announced?: ExpectedEvent | undefined;
+}
+
 type ObjectSide = Side & { kind: "object" };
 
 class Attempt {
@@ -97,17 +106,28 @@ class Attempt {
     if (refused !== undefined) return refused;
     const target = await this.#readDestination();
     if (target === undefined) return "again";
-    if (mayHideRewrite(source, target)) return "again";
-    const isKnown = (source.isProven && target.isProven) || (await this.#parts.isCompared(rule));
+    const known = await this.#isKnown(source, target);
     const decision = decide({
       source: source.side,
       destination: target.side,
       sourceBucket: rule.source.id,
       policy: rule.conflict,
       members: rule.mesh ?? [rule.source.id, destination.bucket.id],
-      known: isKnown,
+      known,
     });
     return this.#act(decision, source, target);
+  }
+
+  /**
+   * Whether a difference is a conflict that a policy may decide. What was there before anybody looked is not: only a person can say which is
+   * right, and where one was asked the answer is waited for (invariant 11).
+   */
+  async #isKnown(source: Reading, target: Reading): Promise<boolean> {
+    const open = await this.#parts.safeguards.conflict(this.#conflictId);
+    if (open !== undefined && open.resolvedAt === null) return false;
+    const isFound = ({ side }: Reading) => side.kind !== "absent" && side.content.isFound === true;
+    if (!isFound(source) && !isFound(target)) return true;
+    return this.#task.changes?.missed !== true && (await this.#parts.isCompared(this.#aim.rule));
   }
 
   /** Where the source could not be asked, any other member of the mesh may have what the destination lacks. */
@@ -207,20 +227,16 @@ class Attempt {
     const early = this.#tooEarly(side.content, target);
     if (early !== undefined) return early;
     const content = isConflict ? this.#winning(side.content, target) : side.content;
-    const over = target.side.kind === "object" ? target.side.object : null;
     const stamp = this.#stamp(content, side.object.etag);
     const { etag, sizeBytes } = side.object;
     const intent = this.#intent(content, { etag, sizeBytes, stamp }, sizeBytes);
-    if (!(await this.#announce(intent, target))) return "again";
-    const write = this.#parts.ownWrites.begin(intent.bucket, intent.key);
-    let announced: ExpectedEvent | undefined;
-    try {
+    return this.#writing(intent, target, async () => {
       const { state } = source;
       const result = await this.#parts.transfer.copy({
         source: this.#aim.rule.source,
         key: this.#task.key,
         hint: { etag, sizeBytes, lastModified: state?.lastModified, storageClass: state?.storageClass ?? "STANDARD" },
-        destinations: [this.#destination(over, stamp)],
+        destinations: [this.#destination(target, stamp)],
         signal: this.#options.signal,
       });
       if (result.kind === "failed") {
@@ -232,13 +248,24 @@ class Attempt {
       if (outcome?.kind === "failed") throw await this.#broken(intent, outcome.error);
       if (outcome?.kind !== "copied" || result.kind !== "done") {
         await this.#parts.holdings.withdraw(intent.id);
-        return "again";
+        return { end: "look" };
       }
-      announced = { kind: "created", etag: outcome.etag, versionId: outcome.versionId };
-      return await this.#copied({ source, target, content, intent, outcome, read: result.source, isConflict });
+      const end = await this.#copied({ source, target, content, intent, outcome, read: result.source, isConflict });
+      return { end, announced: { kind: "created", etag: outcome.etag, versionId: outcome.versionId } };
+    });
+  }
+
+  /** Announces a write and makes it. The key is let go of at once where nothing was written, else when the outcome is recorded. */
+  async #writing(intent: Intent, target: Reading, write: () => Promise<Written>): Promise<End> {
+    const open = await this.#parts.ownWrites.begin(intent.bucket, intent.key);
+    let written: Written = { end: "again" };
+    try {
+      if (await this.#announce(intent, target)) written = await write();
     } finally {
-      write.ended(announced);
+      if (typeof written.end === "string") open.ended();
     }
+    const { end, announced } = written;
+    return typeof end === "string" ? end : { ...end, onRecorded: () => open.ended(announced) };
   }
 
   /** What went without a word may have been deleted, and the event be on its way: it is put back a while later (invariant 4). */
@@ -259,7 +286,7 @@ class Attempt {
     outcome: TransferOutcome & { kind: "copied" };
     read: TransferredSource;
     isConflict: boolean;
-  }): Promise<Settlement> {
+  }): Promise<Settled> {
     const { source, target, content, intent, outcome, read, isConflict } = copy;
     const { etag, versionId = null } = outcome;
     const tags = read.attributes?.tags;
@@ -270,6 +297,7 @@ class Attempt {
       lastModified: null,
       tagsHash: tags === undefined ? null : hashTags(tags),
       attributesHash: source.side.kind === "object" ? source.side.object.attributesHash : null,
+      isStamped: intent.expected?.stamp != null && !outcome.notes.includes("StampNotKept"),
     };
     const replica = this.#held(target, object, content);
     const holdings = [replica, ...(isConflict ? alsoWon(source, content) : [])];
@@ -308,21 +336,17 @@ class Attempt {
     }
     const content = isConflict ? this.#winning(side.content, target) : side.content;
     const intent = this.#intent(content, null, 0);
-    if (!(await this.#announce(intent, target))) return "again";
-    const write = this.#parts.ownWrites.begin(intent.bucket, intent.key);
-    let announced: ExpectedEvent | undefined;
-    try {
-      const end = await this.#deleted(target.side.object, intent);
-      if (end.kind === "moved-on") return "again";
-      if (end.kind === "deleted") announced = { kind: "deleted", versionId: end.versionId ?? undefined };
-      const holdings = [this.#held(target, null, content)];
-      if (isConflict) holdings.push(...alsoWon(source, content));
+    const { object } = target.side;
+    return this.#writing(intent, target, async () => {
+      const deleted = await this.#deleted(object, intent);
+      if (deleted.kind === "moved-on") return { end: "look" };
+      const holdings = [this.#held(target, null, content), ...(isConflict ? alsoWon(source, content) : [])];
       await this.#conflictEnded(isConflict ? { source, target, winner: rule.source.id } : null);
       const wants = isConflict ? this.#wantEverywhere(rule.source.id) : [];
-      return settled("COMPLETED", null, { operation: "delete", origin, holdings, closes: intent.id, wants });
-    } finally {
-      write.ended(announced);
-    }
+      const end = settled("COMPLETED", null, { operation: "delete", origin, holdings, closes: intent.id, wants });
+      if (deleted.kind === "absent") return { end };
+      return { end, announced: { kind: "deleted", versionId: deleted.versionId ?? undefined } };
+    });
   }
 
   async #deleted({ etag, versionId }: HeldObject, intent: Intent) {
@@ -339,51 +363,47 @@ class Attempt {
 
   /** Tags changed alone: no bytes move, and the event that it makes is our own. */
   async #retag(source: Reading, target: Reading): Promise<End> {
-    const { rule, destination } = this.#aim;
+    const { rule } = this.#aim;
     this.operation = "attributes";
     const { object, content } = source.side as ObjectSide;
     const { object: replica } = target.side as ObjectSide;
     const origin = content.origin;
     if (!rule.preserve.tags) return settled("SKIPPED", "TagsNotPreserved", { operation: "attributes", origin });
     const intent = this.#intent(content, { etag: replica.etag, sizeBytes: replica.sizeBytes, stamp: null }, 0);
-    if (!(await this.#announce(intent, target))) return "again";
-    const write = this.#parts.ownWrites.begin(intent.bucket, intent.key);
-    let announced: ExpectedEvent | undefined;
-    try {
-      const tags = await this.#storeOf(rule.source).tags(this.#task.key, { signal: this.#options.signal });
-      await this.#storeOf(destination.bucket).putTags(this.#key, tags, { signal: this.#options.signal });
-      announced = { kind: "attributes" };
-      const merged = { ...content, history: mergeHistories(content.history, (target.side as ObjectSide).content.history) };
-      const holdings = [this.#held(target, { ...replica, tagsHash: hashTags(tags) }, merged)];
-      holdings.push(...alsoWon(source, merged));
-      return settled("COMPLETED", null, {
-        operation: "attributes",
-        replica: adopted(object, replica),
-        origin,
-        holdings,
-        closes: intent.id,
+    return this.#writing(intent, target, async () => {
+      const tags = await this.#copyTags().catch(async (error: unknown) => {
+        throw await this.#broken(intent, toReplicationError(error));
       });
-    } catch (error) {
-      throw await this.#broken(intent, toReplicationError(error));
-    } finally {
-      write.ended(announced);
-    }
+      const merged = { ...content, history: mergeHistories(content.history, (target.side as ObjectSide).content.history) };
+      const holdings = [this.#held(target, { ...replica, tagsHash: hashTags(tags) }, merged), ...alsoWon(source, merged)];
+      const about = { operation: "attributes", replica: adopted(object, replica), origin, holdings, closes: intent.id } as const;
+      return { end: settled("COMPLETED", null, about), announced: { kind: "attributes" } };
+    });
+  }
+
+  async #copyTags(): Promise<Readonly<Record<string, string>>> {
+    const { rule, destination } = this.#aim;
+    const { signal } = this.#options;
+    const tags = await this.#storeOf(rule.source).tags(this.#task.key, { signal });
+    await this.#storeOf(destination.bucket).putTags(this.#key, tags, { signal });
+    return tags;
   }
 
   /** What is there came later, or won: the other direction carries it, where there is one. */
   async #yield(source: Reading, target: Reading, isConflict: boolean): Promise<End> {
     const origin = source.side.kind === "absent" ? null : source.side.content.origin;
     const wants = this.#wantBack();
+    // Said of what is there, not of what is believed: two directions that each believe the other to be ahead would call each other for ever.
+    if (target.state === undefined && !this.#options.mustLook) return "look";
     const end = settled(source.holding?.isReplica ? "REPLICA" : "SKIPPED", "DestinationNewer", { origin, wants });
     if (!isConflict || target.side.kind === "absent" || target.holding === undefined || source.side.kind === "absent") return end;
-    if (target.state === undefined && !this.#options.mustLook) return "again"; // who wins is said of what is there, not of what is believed
     await this.#conflictEnded({ source, target, winner: this.#aim.destination.bucket.id });
     const content = { ...target.side.content, history: mergeHistories(target.side.content.history, source.side.content.history) };
     return { ...end, holdings: [{ ...target.holding, content }], wants: this.#wantEverywhere(this.#aim.destination.bucket.id) };
   }
 
   async #hold(source: Reading, target: Reading): Promise<End> {
-    if (target.state === undefined && !target.isMarker && !this.#options.mustLook) return "again";
+    if (target.state === undefined && !target.isMarker && !this.#options.mustLook) return "look";
     await this.#parts.safeguards.saveConflict(this.#conflict(source, target, null));
     const origin = source.side.kind === "absent" ? null : source.side.content.origin;
     return settled("HELD", "Conflict", { origin });
@@ -427,10 +447,13 @@ class Attempt {
     return this.#aim.rule.mesh ?? [this.#aim.rule.source.id, this.#aim.destination.bucket.id];
   }
 
-  #destination(over: HeldObject | null, stamp: string | null): TransferDestination {
+  #destination(target: Reading, stamp: string | null): TransferDestination {
     const { rule, destination } = this.#aim;
     const { bucket, storageClass, encryption } = destination;
-    return { bucket, key: this.#key, storageClass, encryption, preserve: rule.preserve, ifHolds: over?.etag ?? null, stamp };
+    const held = target.side.kind === "object" ? target.side.object.etag : null;
+    // Some stores take a delete marker for an object when asked for "nothing there": after one refusal it is written over what was seen.
+    const ifHolds = target.isMarker && this.#options.mustLook ? undefined : held;
+    return { bucket, key: this.#key, storageClass, encryption, preserve: rule.preserve, ifHolds, stamp };
   }
 
   #stamp(content: Content, sourceEtag: string): string | null {
@@ -482,13 +505,6 @@ class Attempt {
   #storeOf(bucket: Bucket): ObjectStore {
     return this.#parts.storeOf(bucket);
   }
-}
-
-/** The same bytes written again may have other headers, which only a look at the destination tells. */
-function mayHideRewrite(source: Reading, target: Reading): boolean {
-  if (source.side.kind !== "object" || target.side.kind !== "object" || target.state !== undefined) return false;
-  if (target.side.object.attributesHash !== null || source.side.object.etag !== target.side.object.etag) return false;
-  return compareContents(source.side.content, target.side.content) === "newer";
 }
 
 /** The source's side of a conflict that it won: it descends from both from now on. */

@@ -20,6 +20,7 @@ const MAX_DEFERRAL_MS = 60_000;
 /** Finds out what an interior bucket holds under a key, and keeps what is known of it true. */
 export class KeyReader {
   readonly #parts: KeyReaderParts;
+  readonly #turns = new Map<string, Promise<void>>();
 
   constructor(parts: KeyReaderParts) {
     this.#parts = parts;
@@ -46,8 +47,22 @@ export class KeyReader {
     return assumed(await this.known(bucket, key));
   }
 
-  /** Asks the bucket, and stores what is news. Undefined: somebody else stored something meanwhile; read again. */
-  async read(bucket: Bucket, key: string, options: ReadOptions): Promise<Reading | undefined> {
+  /**
+   * Asks the bucket, and stores what is news. Undefined: somebody else stored something meanwhile; read again. One reader of a key at a time,
+   * so that the second finds what the first stored.
+   */
+  read(bucket: Bucket, key: string, options: ReadOptions): Promise<Reading | undefined> {
+    const id = `${bucket.id} ${key}`;
+    const reading = (this.#turns.get(id) ?? Promise.resolve()).then(() => this.#read(bucket, key, options));
+    const ended = reading.then(noop, noop);
+    this.#turns.set(id, ended);
+    void ended.then(() => {
+      if (this.#turns.get(id) === ended) this.#turns.delete(id);
+    });
+    return reading;
+  }
+
+  async #read(bucket: Bucket, key: string, options: ReadOptions): Promise<Reading | undefined> {
     const known = await this.known(bucket, key);
     const reading = await readSide({ store: this.#parts.storeOf(bucket), key }, known, options);
     return this.#store(reading);
@@ -61,3 +76,5 @@ export class KeyReader {
     return { ...reading, holding: { ...holding, revision }, revision };
   }
 }
+
+function noop(): void {}

@@ -10,7 +10,7 @@ export interface ExpectedEvent {
 }
 
 export interface OpenWrite {
-  /** The write has ended; `announced` is the event it makes, absent where nothing was written or nobody knows. */
+  /** The write has ended, and what it left is recorded; `announced` is the event it makes, absent where nothing was written or nobody knows. */
   ended(announced?: ExpectedEvent): void;
 }
 
@@ -33,14 +33,16 @@ export class OwnWrites {
     this.#clock = clock;
   }
 
-  begin(bucket: string, key: string): OpenWrite {
+  /** Waits until no other write of this process is under way there, and begins one. */
+  async begin(bucket: string, key: string): Promise<OpenWrite> {
     const id = idOf(bucket, key);
+    for (let open = this.#open.get(id); open !== undefined; open = this.#open.get(id)) await open.promise;
     const settled = Promise.withResolvers<void>();
     this.#open.set(id, settled);
     return {
       ended: (announced) => {
         if (announced !== undefined) this.#expect(id, announced);
-        if (this.#open.get(id) === settled) this.#open.delete(id);
+        this.#open.delete(id);
         settled.resolve();
       },
     };

@@ -25,6 +25,8 @@ export interface Settled {
   readonly holdings?: readonly Holding[] | undefined;
   readonly closes?: string | undefined;
   readonly wants?: readonly Want[] | undefined;
+  /** To be called when the outcome is durable, or cannot be made so. */
+  readonly onRecorded?: (() => void) | undefined;
   /** Rows of single versions. */
   readonly versions?: readonly LedgerEntry[] | undefined;
 }

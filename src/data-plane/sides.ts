@@ -42,8 +42,6 @@ export interface Reading {
   readonly hasIntents: boolean;
   /** Intents whose write this is. */
   readonly closes: readonly string[];
-  /** Is false where a client's write was found of which no row, intent or stamp tells. */
-  readonly isProven: boolean;
 }
 
 /** What is believed of a bucket without asking it. */
@@ -57,7 +55,6 @@ export function assumed({ holding, revision, intents }: Known): Reading {
     revision,
     hasIntents: intents.length > 0,
     closes: [],
-    isProven: holding !== undefined,
   };
 }
 
@@ -122,20 +119,25 @@ function readObject(bucket: Bucket, known: Known, { state, object }: { state: Ob
   const { holding, intents, revision } = known;
   const found = { state, isMarker: false, revision, hasIntents: intents.length > 0 };
   const held = holding?.object ?? null;
-  if (holding !== undefined && held !== null && isSameObject(held, object)) {
+  // A client that writes our bytes again, with other metadata perhaps, writes no stamp.
+  const lacksStamp = held?.isStamped === true && state.attributes.metadata[STAMP_NAME] === undefined;
+  if (holding !== undefined && held !== null && !lacksStamp && isSameObject(held, object)) {
     const retagged = held.tagsHash !== null && object.tagsHash !== null && held.tagsHash !== object.tagsHash;
-    const content = retagged ? rewritten(holding.content, bucket.id, state.lastModified) : holding.content;
-    const next = { ...holding, object: { ...object, tagsHash: object.tagsHash ?? held.tagsHash }, content };
+    const { content: before } = holding;
+    const content = retagged ? { ...before, retagged: (before.retagged ?? 0) + 1 } : before;
+    const { isStamped } = held;
+    const next = { ...holding, object: { ...object, tagsHash: object.tagsHash ?? held.tagsHash, isStamped }, content };
     const isNews = held.lastModified === null || held.attributesHash === null || (held.tagsHash === null && object.tagsHash !== null);
     const changed = retagged || isNews || known.deletedAt !== null;
-    return { ...found, side: sideOf(next), holding: next, changed, closes: [], isProven: true };
+    return { ...found, side: sideOf(next), holding: next, changed, closes: [] };
   }
   const intent = intents.find((one) => foretold(one, object, state));
   const ours = intent?.content ?? stampedContent(bucket, state, holding);
-  const content = ours ?? clientContent({ bucket: bucket.id, at: state.lastModified, etag: object.etag, over: holding?.content });
-  const next: Holding = { bucket: bucket.id, key: state.key, object, content, isReplica: ours !== undefined, revision };
-  const isProven = ours !== undefined || holding !== undefined;
-  return { ...found, side: sideOf(next), holding: next, changed: true, closes: intent === undefined ? [] : [intent.id], isProven };
+  const clients = clientContent({ bucket: bucket.id, at: state.lastModified, etag: object.etag, over: holding?.content });
+  const content = ours ?? (holding === undefined ? { ...clients, isFound: true } : clients);
+  const written = ours === undefined ? object : { ...object, isStamped: state.attributes.metadata[STAMP_NAME] !== undefined };
+  const next: Holding = { bucket: bucket.id, key: state.key, object: written, content, isReplica: ours !== undefined, revision };
+  return { ...found, side: sideOf(next), holding: next, changed: true, closes: intent === undefined ? [] : [intent.id] };
 }
 
 /**
@@ -161,12 +163,6 @@ function stampedContent(bucket: Bucket, { key, etag, attributes }: ObjectState, 
   return { ...content, history: mergeHistories(content.history, holding.content.history) };
 }
 
-/** The same bytes with other tags, which a client gave them here: a write of its own. */
-function rewritten(content: Content, bucket: string, at: number): Content {
-  const { originTime, originEtag, origin, bytesOrigin = origin } = content;
-  return { ...clientContent({ bucket, at, etag: originEtag, over: content }), originTime, bytesOrigin };
-}
-
 interface Absence {
   readonly observation: Exclude<Observation, { kind: "object" }>;
   readonly evidence: DeleteEvidence;
@@ -177,20 +173,21 @@ function readAbsence({ store, key }: Place, known: Known, { observation, evidenc
   const { holding, intents, revision, deletedAt } = known;
   const isMarker = observation.kind === "marker";
   const found = { state: undefined, isMarker, revision, hasIntents: intents.length > 0, closes: [] };
-  if (holding?.object === null) return { ...found, side: sideOf(holding), holding, changed: false, isProven: true };
+  if (holding?.object === null) return { ...found, side: sideOf(holding), holding, changed: false };
   // An old one that never came to anything tells nothing of a delete after later writes.
   const intent = intents.find(({ expected, content }) => expected === null && isAhead(content, holding));
   // What we were about to put there may have been there and be what was deleted.
   const before = holding?.content ?? intents.find(({ expected }) => expected !== null)?.content;
   const isAnnounced = (evidence.announced || deletedAt !== null) && before !== undefined;
   if (!isMarker && intent === undefined && !isAnnounced) {
-    return { ...found, side: { kind: "absent" }, holding, changed: false, isProven: true };
+    return { ...found, side: { kind: "absent" }, holding, changed: false };
   }
   const at = (isMarker ? observation.lastModified : undefined) ?? deletedAt ?? evidence.at;
-  const content = intent?.content ?? clientContent({ bucket: bucket.id, at, etag: null, over: before });
+  const clients = clientContent({ bucket: bucket.id, at, etag: null, over: before });
+  const content = intent?.content ?? (before === undefined ? { ...clients, isFound: true } : clients);
   const next: Holding = { bucket: bucket.id, key, object: null, content, isReplica: intent !== undefined, revision };
   const closes = intent === undefined ? [] : [intent.id];
-  return { ...found, closes, side: sideOf(next), holding: next, changed: true, isProven: before !== undefined || intent !== undefined };
+  return { ...found, closes, side: sideOf(next), holding: next, changed: true };
 }
 
 function isAhead(content: Content, holding: Holding | undefined): boolean {

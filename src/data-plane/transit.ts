@@ -8,7 +8,7 @@ import { type Settled, settled } from "./settlement.ts";
  */
 export function transitBars(rule: Rule, holding: Holding | undefined): Settled | undefined {
   if (rule.transit || holding === undefined || !holding.isReplica) return undefined;
-  const { origin: last, bytesOrigin: origin = last } = holding.content;
+  const { origin } = holding.content;
   if ((rule.mesh ?? [rule.source.id]).includes(origin)) return undefined;
   return settled("REPLICA", "NoTransit", { origin });
 }

@@ -56,8 +56,12 @@ export class Worker {
   readonly #health: DestinationHealth;
   readonly #recorder: OutcomeRecorder;
   #idleRoutes: readonly Route[];
+  /** When a route that the last claim left alone may be tried again. */
+  #tryAt: number | undefined;
   /** Errors of the state since it last recorded something. */
   #troubles = 0;
+  /** What is called when a task's outcome has been recorded. */
+  readonly #afterwards = new Map<LeasedTask, () => void>();
   #running = 0;
   #claiming = false;
   #again = false;
@@ -78,6 +82,7 @@ export class Worker {
       watch: options.watch,
       onRecorded: (outcomes, held) => {
         this.#troubles = 0;
+        this.#letGo(outcomes);
         this.#report(outcomes, held);
         if (outcomes.some(({ retryAt }) => retryAt !== undefined)) this.#pump(); // when they are due is known only now
       },
@@ -140,6 +145,7 @@ export class Worker {
         if (room <= 0) break;
         this.#again = false;
         const skip = [...this.#idleRoutes, ...this.#health.skipped()];
+        this.#tryAt = this.#health.nextTryAt(); // read with it: a pause that ends while tasks are claimed is one that they were claimed without
         // Few at a time, so that the shares are looked at again before one route has taken all the room.
         const max = Math.min(room, this.#health.isAnyAiling ? 1 : CLAIM_AT_ONCE);
         const claimed = await this.#options.tasks.claim({ max, now: this.#options.clock.now(), leaseMs, skip });
@@ -160,7 +166,7 @@ export class Worker {
     this.#alarm.clear();
     // A task of a route that is left alone is due and not wanted: what counts then is when the route may be tried again.
     const overdue = waiting !== undefined && waiting <= this.#options.clock.now();
-    const dueAt = overdue ? this.#health.nextTryAt() : waiting;
+    const dueAt = overdue ? this.#tryAt : waiting;
     if (dueAt === undefined || this.#draining || this.#breather.isSet) return;
     this.#alarm.set(Math.max(1, Math.min(dueAt - this.#options.clock.now(), 2 ** 31 - 1)));
   }
@@ -227,7 +233,8 @@ export class Worker {
       settle({ ...outcome, entry: { ...entry, operation }, wants });
       return;
     }
-    const { status, operation, reason, notes, replica, origin, holdings, closes, wants, versions } = settlement;
+    const { status, operation, reason, notes, replica, origin, holdings, closes, wants, versions, onRecorded } = settlement;
+    if (onRecorded !== undefined) this.#afterwards.set(task, onRecorded);
     const ended = this.#ended(task, { startedAt, status, reason, notes, replica });
     settle({ ...ended, entry: { ...ended.entry, operation, origin }, holdings, closes, wants, versions });
   }
@@ -282,6 +289,14 @@ export class Worker {
   async #unrecorded(outcomes: readonly Outcome[], error: unknown): Promise<void> {
     this.#trouble(error);
     await this.#options.tasks.release(outcomes.map(({ task }) => task)).catch(() => undefined);
+    this.#letGo(outcomes);
+  }
+
+  #letGo(outcomes: readonly Outcome[]): void {
+    for (const { task } of outcomes) {
+      this.#afterwards.get(task)?.();
+      this.#afterwards.delete(task);
+    }
   }
 
   #report(outcomes: readonly Outcome[], held: readonly boolean[]): void {

@@ -13,11 +13,12 @@ interface Shape {
   readonly origin?: string;
   readonly seconds?: number;
   readonly tags?: string | null;
+  readonly retagged?: number;
   readonly attributes?: string | null;
 }
 
-function side({ etag = "e", history, origin = "A", seconds = 100, tags = null, attributes = null }: Shape): Side {
-  const content: Content = { origin, originTime: seconds * 1000, originEtag: etag, dot: history[origin] ?? 0, history };
+function side({ etag = "e", history, origin = "A", seconds = 100, tags = null, retagged, attributes = null }: Shape): Side {
+  const content: Content = { origin, originTime: seconds * 1000, originEtag: etag, dot: history[origin] ?? 0, history, retagged };
   if (etag === null) return { kind: "deleted", content };
   const object: HeldObject = { etag, versionId: null, sizeBytes: 1, lastModified: null, tagsHash: tags, attributesHash: attributes };
   return { kind: "object", object, content };
@@ -63,7 +64,15 @@ describe("decide", () => {
     ["both changed, the destination later", at("2", { A: 2 }), at("3", { A: 1, B: 1 }, { origin: "B", seconds: 101 }), "yield conflict"],
     ["a write stays over a delete of the same second", at(null, { A: 2 }), at("3", { A: 1, B: 1 }, { origin: "B" }), "yield conflict"],
     ["two writes of one second at one bucket: what is there now is the later", at("2", { A: 1 }), at("1", { A: 1 }), "copy"],
-    ["tags changed alone", at("1", { A: 2 }, { tags: "y" }), at("1", { A: 1 }, { tags: "x" }), "retag"],
+    ["tags changed alone", at("1", { A: 1 }, { tags: "x", retagged: 1 }), at("1", { A: 1 }, { tags: "y" }), "retag"],
+    ["tags changed at the destination", at("1", { A: 1 }, { tags: "y" }), at("1", { A: 1 }, { tags: "x", retagged: 1 }), "yield"],
+    [
+      "other tags on older bytes do not bring them back",
+      at("1", { A: 1 }, { tags: "x", retagged: 9 }),
+      at("2", { A: 2 }, { tags: "y" }),
+      "yield",
+    ],
+    ["written again with nothing said of its tags", at("1", { A: 2 }), at("1", { A: 1 }), "copy"],
     ["headers changed alone", at("1", { A: 2 }, { attributes: "y" }), at("1", { A: 1 }, { attributes: "x" }), "copy"],
     [
       "headers that a store drops are no reason for ever",

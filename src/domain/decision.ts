@@ -9,6 +9,8 @@ export type Side =
 
 export type ConflictPolicy = "newest" | "priority" | "hold";
 
+type ObjectSide = Side & { readonly kind: "object" };
+
 export interface DecisionInput {
   readonly source: Side;
   readonly destination: Side;
@@ -44,7 +46,7 @@ export function decide(input: DecisionInput): Decision {
   const order = compareContents(source.content, destination.content);
   if (source.kind === "object" && destination.kind === "object") {
     const same = haveSameBytes(source.object, destination.object) || isSameContent(source.content, destination.content);
-    if (same) return sameBytes(source.object, destination.object, order);
+    if (same) return sameBytes(source, destination, order);
   }
   if (order === "newer") return apply(source, false);
   if (order === "older") return { do: "yield", conflict: false };
@@ -61,16 +63,21 @@ function haveSameBytes(a: HeldObject, b: HeldObject): boolean {
   return a.etag === b.etag && a.sizeBytes === b.sizeBytes;
 }
 
-function sameBytes(source: HeldObject, destination: HeldObject, order: HistoryOrder): Decision {
-  if (differ(source.attributesHash, destination.attributesHash)) {
-    // A store that drops a header makes replicas differ for ever: only a client's later write is a reason to copy the same bytes again.
-    if (order === "newer") return { do: "copy", conflict: false };
-    if (order === "older") return { do: "yield", conflict: false };
-  }
-  if (!differ(source.tagsHash, destination.tagsHash)) return order === "equal" ? { do: "nothing", because: "equal" } : { do: "adopt" };
-  if (order === "newer" || order === "older") return order === "newer" ? { do: "retag" } : { do: "yield", conflict: false };
-  // Tags have no date: of two sets that know nothing of each other the greater digest stays, on every machine the same.
-  return (source.tagsHash ?? "") > (destination.tagsHash ?? "") ? { do: "retag" } : { do: "yield", conflict: false };
+function sameBytes(source: ObjectSide, destination: ObjectSide, order: HistoryOrder): Decision {
+  const [there, here] = [source.object, destination.object];
+  const isUnseen = there.tagsHash === null || here.tagsHash === null;
+  // Written again at the source: with other headers or tags perhaps. A store that drops a header makes replicas differ for ever, which alone
+  // is no reason to copy the same bytes again.
+  if (order === "newer" && (isUnseen || differ(there.attributesHash, here.attributesHash))) return { do: "copy", conflict: false };
+  if (order === "older" && differ(there.attributesHash, here.attributesHash)) return { do: "yield", conflict: false };
+  if (!differ(there.tagsHash, here.tagsHash)) return order === "equal" ? { do: "nothing", because: "equal" } : { do: "adopt" };
+  return isLaterTagged(source, destination) ? { do: "retag" } : { do: "yield", conflict: false };
+}
+
+/** Tags have no date: of two sets changed equally often the greater digest stays, on every machine the same. */
+function isLaterTagged(source: ObjectSide, destination: ObjectSide): boolean {
+  const changes = (source.content.retagged ?? 0) - (destination.content.retagged ?? 0);
+  return changes !== 0 ? changes > 0 : (source.object.tagsHash ?? "") > (destination.object.tagsHash ?? "");
 }
 
 /** What was not read does not differ. */

@@ -1,4 +1,4 @@
-import { type History, type HistoryOrder, mergeHistories, writtenAt } from "./history.ts";
+import { compareHistories, type History, type HistoryOrder, mergeHistories, writtenAt } from "./history.ts";
 import { compareKeys } from "./object.ts";
 
 /** What a client once wrote or deleted under a key, wherever its replicas are. */
@@ -12,19 +12,32 @@ export interface Content {
   /** The number of this write in the history of its origin: who knows of it knows of all before it. */
   readonly dot: number;
   readonly history: History;
-  /** Where its bytes were written, where {@link origin} changed no more than tags. */
-  readonly bytesOrigin?: string | undefined;
+  /** It was found, and nothing tells what it was written over: no row, no intent, no stamp. */
+  readonly isFound?: boolean | undefined;
+  /** How often its tags were changed alone since it was written: of two sets of tags the later stays, whoever wrote the bytes. */
+  readonly retagged?: number | undefined;
 }
 
 /**
  * How `a` stands to `b`: `newer` where it descends from it. Told by whether each knows of the other's write (dotted version vectors), so that
- * what a history gained by a conflict that it won elsewhere makes nothing concurrent.
+ * what a history gained by a conflict that it won elsewhere makes nothing concurrent. Where each of two writes has won over the other, by way of
+ * a third one, the one that gained more is ahead.
  */
 export function compareContents(a: Content, b: Content): HistoryOrder {
   const knowsB = (a.history[b.origin] ?? 0) >= b.dot;
   const knowsA = (b.history[a.origin] ?? 0) >= a.dot;
-  if (knowsB) return knowsA ? "equal" : "newer";
+  if (knowsB && knowsA) return isSameWrite(a, b) ? "equal" : gainedMore(a, b);
+  if (knowsB) return "newer";
   return knowsA ? "older" : "concurrent";
+}
+
+function isSameWrite(a: Content, b: Content): boolean {
+  return a.origin === b.origin && a.dot === b.dot;
+}
+
+function gainedMore(a: Content, b: Content): HistoryOrder {
+  const order = compareHistories(a.history, b.history);
+  return order === "concurrent" ? "equal" : order;
 }
 
 /** What a client wrote (or, without an ETag, deleted) at a bucket over what it found there. */
@@ -46,6 +59,8 @@ export interface HeldObject {
   readonly tagsHash: string | null;
   /** Digest of headers and metadata, without our stamp; null where they were not read. */
   readonly attributesHash: string | null;
+  /** We wrote it with a stamp: without one it is not ours, whatever its bytes. */
+  readonly isStamped?: boolean | undefined;
 }
 
 /** What replicast last knew an interior bucket to hold under a key. */

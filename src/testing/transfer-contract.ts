@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
 import type { Bucket } from "../domain/bucket.ts";
-import type { ObjectAttributes } from "../domain/object.ts";
+import type { ObjectAttributes, ObjectLock } from "../domain/object.ts";
 import type { ObjectStore } from "../ports/object-store.ts";
 import type { Transfer, TransferDestination, TransferOutcome, TransferRequest, TransferResult } from "../ports/transfer.ts";
 import { describePort, type PortCases, type PortContract } from "./port-contract.ts";
@@ -32,12 +32,32 @@ export interface TransferHarness {
   readonly enableVersioning?: ((bucket: Bucket) => Promise<void>) | undefined;
   /** How an object is encrypted, by S3's name; undefined where no server of the harness encrypts. */
   readonly encryptionOf?: ((bucket: Bucket, key: string) => Promise<string | undefined>) | undefined;
+  /** Makes a bucket of a place's store whose objects can be locked and, where the server knows them, have ACLs. */
+  readonly guardedBucket: (place: Place) => Promise<Bucket>;
+  /** Writes an object whole, with guards. */
+  readonly putGuarded: (bucket: Bucket, key: string, object: GuardedObject) => Promise<void>;
+  /** What others than the owner may do with an object: `AllUsers READ`, …, in order of the alphabet. */
+  readonly grantsOf: (bucket: Bucket, key: string) => Promise<readonly string[]>;
   close(): Promise<void>;
 }
 
-export interface PartsToPut {
+export interface PartsToPut extends GuardsToPut {
   readonly parts: readonly NumberedPart[];
   readonly attributes: ObjectAttributes;
+}
+
+export interface GuardedObject extends GuardsToPut {
+  readonly body: Uint8Array;
+  readonly storageClass?: string | undefined;
+}
+
+/** What an object is written with, by S3's names. */
+export interface GuardsToPut {
+  readonly lock?: ObjectLock | undefined;
+  readonly encryption?: "AES256" | "aws:kms" | undefined;
+  readonly acl?: "public-read" | undefined;
+  /** Of an object in parts: composite. */
+  readonly checksum?: "CRC32" | "SHA256" | undefined;
 }
 
 export interface NumberedPart {
@@ -60,14 +80,20 @@ export function describeTransfer(contract: PortContract<TransferHarness>): void 
   });
 }
 
-const KEEP_ALL = { tags: true, storageClass: true, acl: false, objectLock: false, encryption: false };
+export const KEEP_ALL: TransferDestination["preserve"] = {
+  tags: true,
+  storageClass: true,
+  acl: false,
+  objectLock: false,
+  encryption: false,
+};
 const md5 = (body: Uint8Array) => createHash("md5").update(body).digest("hex");
 const ATTRIBUTES: ObjectAttributes = {
   systemHeaders: { "cache-control": "max-age=5", "content-type": "text/x-odd" },
   metadata: { name: "gr\u00fc\u00dfe voil\u00e0" },
 };
 
-function to(bucket: Bucket, overrides: Partial<TransferDestination> = {}): TransferDestination {
+export function to(bucket: Bucket, overrides: Partial<TransferDestination> = {}): TransferDestination {
   return { bucket, key: "copy/a", preserve: KEEP_ALL, ...overrides };
 }
 
@@ -88,30 +114,30 @@ function takeAll({ takeRequests, source, far }: TransferHarness): void {
   takeRequests(far);
 }
 
-function outcomesOf(result: TransferResult): readonly TransferOutcome[] {
+export function outcomesOf(result: TransferResult): readonly TransferOutcome[] {
   assert.equal(result.kind, "done", result.kind === "failed" ? result.error.message : result.kind);
   return result.kind === "done" ? result.outcomes : [];
 }
 
-function copied(outcome: TransferOutcome | undefined): TransferOutcome & { readonly kind: "copied" } {
+export function copied(outcome: TransferOutcome | undefined): TransferOutcome & { readonly kind: "copied" } {
   assert.ok(outcome?.kind === "copied", outcome?.kind === "failed" ? outcome.error.message : outcome?.kind);
   return outcome;
 }
 
-function codeOf(outcome: TransferOutcome | TransferResult | undefined): string | undefined {
+export function codeOf(outcome: TransferOutcome | TransferResult | undefined): string | undefined {
   return outcome?.kind === "failed" ? outcome.error.code : outcome?.kind;
 }
 
-async function assertReplica(harness: TransferHarness, { bucket, key }: TransferDestination, body: Uint8Array): Promise<void> {
+export async function assertReplica(harness: TransferHarness, { bucket, key }: TransferDestination, body: Uint8Array): Promise<void> {
   const found = await harness.storeOf(bucket).get(key);
   assert.ok(found !== undefined, `${bucket.name} holds ${key}`);
   assert.equal(md5(found.body), md5(body));
 }
 
-type Place = "near" | "far";
+export type Place = "near" | "far";
 
 /** A case that holds within a store and across stores alike. */
-function bothWays(title: string, run: (harness: TransferHarness, place: Place) => Promise<void>): PortCases<TransferHarness> {
+export function bothWays(title: string, run: (harness: TransferHarness, place: Place) => Promise<void>): PortCases<TransferHarness> {
   return {
     [`${title}, within a store`]: (harness) => run(harness, "near"),
     [`${title}, across stores`]: (harness) => run(harness, "far"),
@@ -361,10 +387,11 @@ const isolation: PortCases<TransferHarness> = {
 };
 
 /** The ways a body travels: in memory, from socket to socket, in parts. */
-const SIZES = ["small", "large", "in parts"] as const;
+export type Size = "small" | "large" | "in parts";
+export const SIZES: readonly Size[] = ["small", "large", "in parts"];
 
 /** Puts the source's `a` so that it travels this way, and returns its bytes. */
-async function putToTravel(harness: TransferHarness, size: (typeof SIZES)[number], given = ATTRIBUTES): Promise<Buffer> {
+async function putToTravel(harness: TransferHarness, size: Size, given = ATTRIBUTES): Promise<Buffer> {
   if (size !== "in parts") {
     const body = randomBytes(size === "small" ? 10 : harness.largeBytes + 1);
     await harness.storeOf(harness.source).put("a", body, { attributes: given });
@@ -376,9 +403,9 @@ async function putToTravel(harness: TransferHarness, size: (typeof SIZES)[number
 }
 
 /** A case for each way a body travels, within a store and across stores. */
-function everyWay(
+export function everyWay(
   title: string,
-  run: (harness: TransferHarness, place: Place, size: (typeof SIZES)[number]) => Promise<void>,
+  run: (harness: TransferHarness, place: Place, size: Size) => Promise<void>,
 ): PortCases<TransferHarness> {
   return Object.assign(
     {},

@@ -17,6 +17,7 @@ const ALLOWED: Readonly<
   "adapters/object-store": { src: ["domain", "ports", "lib", "embedded-s3"], node: ["*"], npm: ["undici"] },
   "adapters/state": { src: ["domain", "ports", "lib"], node: ["*"], npm: [] },
   "adapters/event-source": { src: ["domain", "ports", "lib"], node: ["*"], npm: ["@aws-sdk/client-sqs", "@smithy/node-http-handler"] },
+  "adapters/bucket-configuration": { src: ["domain", "ports", "lib"], node: ["*"], npm: ["@aws-sdk/client-s3"] },
   "adapters/telemetry": { src: ["domain", "ports", "lib"], node: ["*"], npm: ["pino", "prom-client"] },
   "embedded-s3": { src: ["domain", "lib"], node: ["*"], npm: [] },
   testing: { src: ["domain", "ports", "lib", "embedded-s3"], node: ["*"], npm: [] },

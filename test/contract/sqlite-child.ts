@@ -45,11 +45,13 @@ async function workCarefully(state: State): Promise<never> {
 async function writtenCarefully({ holdings, tasks }: State, task: LeasedTask): Promise<void> {
   const { key } = task;
   if (key.startsWith("after")) return;
-  const content = { origin: PHOTOS.source, originTime: 1_000, originEtag: null, history: { [PHOTOS.source]: 1 } };
+  const content = { origin: PHOTOS.source, originTime: 1_000, originEtag: null, dot: 1, history: { [PHOTOS.source]: 1 } };
   const intent = { id: key, bucket: BUCKET, key, expected: null, content, expiresAt: Date.now() + 60_000 };
-  if (!(await holdings.announce(intent, 0, Date.now()))) throw new Error(`${key} is another's`);
+  // Above 0 where it was announced by a process that was killed.
+  const { revision } = await holdings.known(BUCKET, key);
+  if (!(await holdings.announce(intent, revision, Date.now()))) throw new Error(`${key} is another's`);
   say(`announced ${key}`);
-  const holding = { bucket: BUCKET, key, object: null, content, isReplica: true, revision: 0 };
+  const holding = { bucket: BUCKET, key, object: null, content, isReplica: true, revision: revision + 1 };
   const wants = [wantOf(`after ${key}`, { notBefore: Date.now() + 3_600_000 })];
   await tasks.record([{ ...completed(task), holdings: [holding], closes: key, wants }]);
   say(`recorded ${key}`);

@@ -31,7 +31,8 @@ async function killAfter(count: number, path: string, { kind, from }: { kind: st
     seen.push(line);
     if (seen.length === count) child.kill("SIGKILL");
   }
-  await exited;
+  const [, signal] = await exited;
+  assert.equal(signal, "SIGKILL", "it did not end by itself");
   return seen;
 }
 
@@ -89,11 +90,12 @@ test("kill -9 at any moment leaves an outcome whole or not at all: row, holding,
 async function assertWhole({ holdings, ledger }: State, line: string): Promise<void> {
   const [what, key] = line.split(" ");
   if (key === undefined) return;
-  const { holding, intents } = await holdings.known(PHOTOS.destination, key);
+  const { holding, revision, intents } = await holdings.known(PHOTOS.destination, key);
   const after = await ledger.get(PHOTOS, `after ${key}`);
   const parts = [(await ledger.get(PHOTOS, key))?.status, holding?.revision, intents.length, after?.status];
   const isRecorded = what === "recorded" || holding !== undefined;
-  assert.deepEqual(parts, isRecorded ? ["COMPLETED", 1, 0, "PENDING"] : ["PENDING", undefined, 1, undefined], line);
+  assert.deepEqual(parts, isRecorded ? ["COMPLETED", revision, 0, "PENDING"] : ["PENDING", undefined, 1, undefined], line);
+  assert.ok(revision >= (isRecorded ? 2 : 1), `${line}: an announced write raises the revision, its outcome again`);
 }
 
 test("a second daemon is refused, naming the first, until the first is gone, however it went", async () => {

@@ -18,7 +18,6 @@ after(() => Promise.all([minio[Symbol.asyncDispose](), versitygw[Symbol.asyncDis
 
 const given = "a storage class is given where one is asked for";
 const kept = "a storage class that is kept stays what it is";
-const refused = "a storage class that a destination refuses is left out with a note, for every object at once";
 const NO_CLASSES = "MinIO has none of S3's classes";
 const IGNORED = "the gateway accepts any class and keeps none";
 
@@ -29,7 +28,6 @@ describeTransfer({
     [`${given}, across stores`]: IGNORED,
     [`${kept}, within a store`]: NO_CLASSES,
     [`${kept}, across stores`]: NO_CLASSES,
-    [`${refused}, across stores`]: IGNORED,
   },
   open: () => openTransfer({ source: minio, destination: versitygw, limits: { relayFromBytes: MIB }, partBytes: 5 * MIB }),
 });
@@ -41,7 +39,6 @@ describeTransfer({
     [`${given}, across stores`]: NO_CLASSES,
     [`${kept}, within a store`]: IGNORED,
     [`${kept}, across stores`]: IGNORED,
-    [`${refused}, within a store`]: IGNORED,
     "a version that is a delete marker is `gone`, within a store": "the gateway copies what the marker hides",
   },
   open: () => openTransfer({ source: versitygw, destination: minio, limits: { relayFromBytes: MIB }, partBytes: 5 * MIB }),

@@ -121,7 +121,8 @@ describe("bad input", () => {
     await using world = await openEmbeddedWorld();
     const lines: readonly (readonly [RegExp, readonly string[]])[] = [
       [/there is no command "snyc"/, ["snyc"]],
-      [/"apply" is not available in this version/, ["apply"]],
+      [/"drill" is not available in this version/, ["drill"]],
+      [/there is no replicast\.yaml here/, ["apply"]],
       [/"failover" is not available in this version/, ["failover"]],
       [/unknown option '--frobnicate'/, ["sync", "--frobnicate"]],
       [/there is no replicast\.yaml here/, ["status"]],

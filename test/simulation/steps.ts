@@ -41,8 +41,6 @@ interface Hold {
 /** Longer than any lease. */
 const LONG_PAUSE_MS: number = 7 * HOUR;
 const READS: ReadonlySet<string> = new Set(["list", "head", "get", "tags", "listVersions", "describe"]);
-/** A state that refuses these ends the process, in the way of an unhandled rejection. */
-const NEVER_REFUSED: ReadonlySet<string> = new Set(["journal.syncProgress:before"]);
 
 /** What stands before and after each effect of a process: time that passes, faults, and scripts that hold it up. */
 export class Steps {
@@ -76,7 +74,7 @@ export class Steps {
 
   /** A step of a call to the state. */
   async atState(stepper: Stepper, label: string): Promise<void> {
-    const refusable = label.endsWith(":before") && !NEVER_REFUSED.has(label);
+    const refusable = label.endsWith(":before");
     const { fault, id } = await this.#take(stepper, `state.${label}`, refusable ? ["crash", "pause", "refused"] : ["crash", "pause"]);
     if (fault === "refused") throw new ReplicationError("LedgerUnavailable", `${id}: the disk refuses`);
   }

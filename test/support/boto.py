@@ -61,6 +61,10 @@ def create_bucket(ask):
         s3.put_bucket_versioning(Bucket=ask["bucket"], VersioningConfiguration={"Status": "Enabled"})
 
 
+def suspend_versioning(ask):
+    s3.put_bucket_versioning(Bucket=ask["bucket"], VersioningConfiguration={"Status": "Suspended"})
+
+
 def put(ask):
     return written(s3.put_object(Body=base64.b64decode(ask["body"]), **place(ask), **attributes(ask)))
 
@@ -102,6 +106,13 @@ def delete(ask):
     s3.delete_object(**place(ask))
 
 
+def delete_many(ask):
+    objects = [{"Key": key} for key in ask["keys"]]
+    errors = s3.delete_objects(Bucket=ask["bucket"], Delete={"Objects": objects, "Quiet": True}).get("Errors", [])
+    if errors:
+        raise RuntimeError(f"not deleted: {errors}")
+
+
 def pages(operation, ask):
     return s3.get_paginator(operation).paginate(Bucket=ask["bucket"], Prefix=ask.get("prefix") or "")
 
@@ -125,6 +136,7 @@ def versions(ask):
 
 OPERATIONS = {
     "createBucket": create_bucket,
+    "suspendVersioning": suspend_versioning,
     "put": put,
     "putMultipart": put_multipart,
     "copy": copy,
@@ -133,6 +145,7 @@ OPERATIONS = {
     "tags": tags,
     "setTags": set_tags,
     "delete": delete,
+    "deleteMany": delete_many,
     "list": list_keys,
     "versions": versions,
 }

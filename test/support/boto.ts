@@ -80,6 +80,10 @@ export class BotoClient implements ObjectClient, AsyncDisposable {
     await this.#ask("createBucket", { bucket, ...options });
   }
 
+  async suspendVersioning(bucket: string): Promise<void> {
+    await this.#ask("suspendVersioning", { bucket });
+  }
+
   async put(bucket: string, key: string, content: ObjectContent): Promise<Written> {
     return this.#ask("put", { bucket, key, ...toAttributes(content), body: Buffer.from(content.body).toString("base64") });
   }
@@ -112,6 +116,10 @@ export class BotoClient implements ObjectClient, AsyncDisposable {
 
   async delete(bucket: string, key: string, versionId?: string): Promise<void> {
     await this.#ask("delete", { bucket, key, versionId });
+  }
+
+  async deleteMany(bucket: string, keys: readonly string[]): Promise<void> {
+    await this.#ask("deleteMany", { bucket, keys });
   }
 
   async list(bucket: string, prefix?: string): Promise<ListedKey[]> {

@@ -65,6 +65,7 @@ export interface ObjectPlace {
  */
 export interface ObjectClient {
   createBucket(bucket: string, options?: { readonly versioning?: boolean }): Promise<void>;
+  suspendVersioning(bucket: string): Promise<void>;
   put(bucket: string, key: string, content: ObjectContent): Promise<Written>;
   putMultipart(bucket: string, key: string, content: MultipartContent): Promise<Written>;
   copy(from: ObjectPlace, to: ObjectPlace): Promise<Written>;
@@ -73,6 +74,8 @@ export interface ObjectClient {
   tags(bucket: string, key: string, versionId?: string): Promise<Record<string, string>>;
   setTags(bucket: string, key: string, tags: Readonly<Record<string, string>>): Promise<void>;
   delete(bucket: string, key: string, versionId?: string): Promise<void>;
+  /** By one request. */
+  deleteMany(bucket: string, keys: readonly string[]): Promise<void>;
   /** All keys of all pages, in the store's order. */
   list(bucket: string, prefix?: string): Promise<ListedKey[]>;
   /** All versions and delete markers; within a key the newest first. */

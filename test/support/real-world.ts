@@ -82,12 +82,12 @@ export function openVersitygwWorld(open: OpenClient = sdk): () => Promise<World>
     });
 }
 
-interface Mailbox extends AsyncDisposable {
+export interface Mailbox extends AsyncDisposable {
   readonly url: string;
 }
 
 /** Passes events on to the daemon. The gateway does not start unless somebody takes its test event, and the daemon is not there yet. */
-async function startMailbox(target: string): Promise<Mailbox> {
+export async function startMailbox(target: string): Promise<Mailbox> {
   const server = createServer(async (request, response) => {
     const body = Buffer.concat(await request.toArray());
     const headers = { "content-type": "application/json", connection: "close" };

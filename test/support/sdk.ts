@@ -44,6 +44,10 @@ export class SdkClient implements ObjectClient, Disposable {
     await this.s3.send(new sdk.PutBucketVersioningCommand({ Bucket: bucket, VersioningConfiguration: { Status: "Enabled" } }));
   }
 
+  async suspendVersioning(bucket: string): Promise<void> {
+    await this.s3.send(new sdk.PutBucketVersioningCommand({ Bucket: bucket, VersioningConfiguration: { Status: "Suspended" } }));
+  }
+
   async put(bucket: string, key: string, content: ObjectContent): Promise<Written> {
     const answer = await this.s3.send(new sdk.PutObjectCommand({ Bucket: bucket, Key: key, Body: content.body, ...toAttributes(content) }));
     return toWritten(answer);
@@ -94,6 +98,12 @@ export class SdkClient implements ObjectClient, Disposable {
 
   async delete(bucket: string, key: string, versionId?: string): Promise<void> {
     await this.s3.send(new sdk.DeleteObjectCommand({ Bucket: bucket, Key: key, VersionId: versionId }));
+  }
+
+  async deleteMany(bucket: string, keys: readonly string[]): Promise<void> {
+    const Delete = { Objects: keys.map((Key) => ({ Key })), Quiet: true };
+    const { Errors = [] } = await this.s3.send(new sdk.DeleteObjectsCommand({ Bucket: bucket, Delete }));
+    if (Errors.length > 0) throw new Error(`not deleted: ${JSON.stringify(Errors)}`);
   }
 
   async list(bucket: string, prefix?: string): Promise<ListedKey[]> {

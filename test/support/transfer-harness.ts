@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import * as sdk from "@aws-sdk/client-s3";
 import type { TransferLimits } from "../../src/adapters/object-store/s3/transfer.ts";
 import type { Bucket } from "../../src/domain/bucket.ts";
-import type { PartsToPut, TransferHarness } from "../../src/testing/transfer-contract.ts";
+import type { GuardsToPut, PartsToPut, TransferHarness } from "../../src/testing/transfer-contract.ts";
 import { type AdaptedStore, adapt, bucketIn, transferOver } from "./s3-adapter.ts";
 import { connect, type SdkClient } from "./sdk.ts";
 import type { S3Endpoint } from "./server.ts";
@@ -48,6 +48,30 @@ export async function openTransfer({ source, destination, limits, partBytes }: T
     },
     encryptionOf: async (at, key) =>
       (await clientOf(at).send(new sdk.HeadObjectCommand({ Bucket: at.bucket, Key: key }))).ServerSideEncryption,
+    guardedBucket: async (place) => {
+      const found = bucketIn(
+        stores[place === "near" ? "source" : "destination"] as AdaptedStore,
+        `guarded-${place}-${randomBytes(4).toString("hex")}`,
+      );
+      const Bucket = found.bucket;
+      await clientOf(found).send(
+        new sdk.CreateBucketCommand({ Bucket, ObjectLockEnabledForBucket: true, ObjectOwnership: "ObjectWriter" }),
+      );
+      return found;
+    },
+    putGuarded: async (at, key, { body, storageClass, ...guards }) => {
+      const StorageClass = storageClass as sdk.StorageClass;
+      await clientOf(at).send(new sdk.PutObjectCommand({ Bucket: at.bucket, Key: key, Body: body, StorageClass, ...toParameters(guards) }));
+    },
+    grantsOf: async (at, key) => {
+      const asked = clientOf(at).send(new sdk.GetObjectAclCommand({ Bucket: at.bucket, Key: key }));
+      const { Grants = [] } = await asked.catch((error: Error) => {
+        if (error.name === "NotImplemented") return { Grants: [] }; // a store without ACLs grants nothing
+        throw error;
+      });
+      const told = Grants.map(({ Grantee, Permission }) => `${Grantee?.URI?.split("/").at(-1)} ${Permission}`);
+      return told.filter((grant) => !grant.startsWith("undefined")).sort();
+    },
     async close() {
       for (const client of Object.values(clients)) client[Symbol.dispose]();
       await close();
@@ -58,7 +82,7 @@ export async function openTransfer({ source, destination, limits, partBytes }: T
 async function putParts(
   s3: sdk.S3Client,
   at: { readonly Bucket: string; readonly Key: string },
-  { parts, attributes }: PartsToPut,
+  { parts, attributes, ...guards }: PartsToPut,
 ): Promise<string> {
   const { systemHeaders, metadata, tags = {} } = attributes;
   const { UploadId } = await s3.send(
@@ -69,16 +93,29 @@ async function putParts(
       // As S3 itself would tell them: the client sends no other than ASCII.
       Metadata: Object.fromEntries(Object.entries(metadata).map(([name, value]) => [name, encodedWord(value)])),
       Tagging: new URLSearchParams(tags).toString(),
-      ChecksumAlgorithm: undefined,
+      ...toParameters(guards),
     }),
   );
   const Parts: sdk.CompletedPart[] = [];
   for (const { number, body } of parts) {
-    const { ETag } = await s3.send(new sdk.UploadPartCommand({ ...at, UploadId, PartNumber: number, Body: body }));
-    Parts.push({ PartNumber: number, ETag });
+    const ChecksumAlgorithm = guards.checksum;
+    const part = await s3.send(new sdk.UploadPartCommand({ ...at, UploadId, PartNumber: number, Body: body, ChecksumAlgorithm }));
+    const { ETag, ChecksumCRC32, ChecksumSHA256 } = part;
+    Parts.push({ PartNumber: number, ETag, ...(ChecksumAlgorithm && { ChecksumCRC32, ChecksumSHA256 }) });
   }
   const { ETag } = await s3.send(new sdk.CompleteMultipartUploadCommand({ ...at, UploadId, MultipartUpload: { Parts } }));
   return (ETag ?? "").replaceAll('"', "");
+}
+
+function toParameters({ lock, encryption, acl, checksum }: GuardsToPut) {
+  return {
+    ObjectLockMode: lock?.retention?.mode as sdk.ObjectLockMode | undefined,
+    ObjectLockRetainUntilDate: lock?.retention && new Date(lock.retention.retainUntil),
+    ObjectLockLegalHoldStatus: lock?.legalHold ? ("ON" as const) : undefined,
+    ServerSideEncryption: encryption,
+    ACL: acl,
+    ChecksumAlgorithm: checksum,
+  };
 }
 
 function encodedWord(value: string): string {

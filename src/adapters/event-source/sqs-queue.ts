@@ -1,4 +1,5 @@
 import type { Message, SQSClient } from "@aws-sdk/client-sqs";
+import { ReplicationError } from "../../domain/error.ts";
 
 export interface SqsCredentials {
   readonly accessKeyId: string;
@@ -87,6 +88,19 @@ export class SqsQueue {
     }));
     const { Failed } = await this.#client.send(new this.#sdk.ChangeMessageVisibilityBatchCommand({ QueueUrl: this.#queueUrl, Entries }));
     throwFirst(Failed);
+  }
+
+  /** The name by which others may be told to send to it. @throws ReplicationError where the queue does not say */
+  async arn(): Promise<string> {
+    const command = new this.#sdk.GetQueueAttributesCommand({ QueueUrl: this.#queueUrl, AttributeNames: ["QueueArn"] });
+    try {
+      const { Attributes } = await this.#client.send(command);
+      if (Attributes?.QueueArn === undefined) throw new Error("the queue does not say its ARN");
+      return Attributes.QueueArn;
+    } catch (cause) {
+      const { message, hint } = toQueueProblem(cause);
+      throw new ReplicationError("InvalidRequest", `GetQueueAttributes on ${this.#queueUrl}: ${message}`, { hint, cause });
+    }
   }
 
   close(): void {

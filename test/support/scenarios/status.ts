@@ -6,7 +6,7 @@ import { settle, type World } from "../world.ts";
 import { waitUntilEqual } from "./comparison.ts";
 import type { Scenario } from "./scenario.ts";
 
-const STATUS = ["schemaVersion", "name", "rules", "intake"];
+const STATUS = ["schemaVersion", "name", "rules", "intake", "ledger"];
 const RULE = ["id", "engine", "state", "direction", "lastSyncAt", "destinations"];
 const DESTINATION = [
   "id",

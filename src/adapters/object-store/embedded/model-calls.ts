@@ -11,6 +11,7 @@ export const OPERATIONS = {
   head: "HeadObject",
   get: "GetObject",
   tags: "GetObjectTagging",
+  acl: "GetObjectAcl",
   put: "PutObject",
   delete: "DeleteObject",
   listVersions: "ListObjectVersions",
@@ -85,6 +86,13 @@ export class ModelCalls {
   through(step: Step | undefined): ModelCalls {
     const { bucket, model, honours } = this;
     return step === undefined ? this : new ModelCalls({ bucket, model, step, conditional: honours });
+  }
+
+  /** Whether objects of the bucket can be locked, which is known of it without a step. */
+  hasLocks(): boolean {
+    return (
+      this.model.listBuckets().some(({ name }) => name === this.bucket.bucket) && this.model.bucketLock(this.bucket.bucket) !== undefined
+    );
   }
 
   /** Takes one step: the effect happens at one instant between the two calls of the hook, or, where it throws, not at all. */

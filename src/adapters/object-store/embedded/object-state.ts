@@ -1,6 +1,7 @@
-import type { ListedObject, ObjectState } from "../../../domain/object.ts";
+import type { ListedObject, ObjectLock, ObjectState } from "../../../domain/object.ts";
 import { encryptionHeaders } from "../../../embedded-s3/guard-headers.ts";
 import type { VersionPage as ModelVersionPage } from "../../../embedded-s3/listing.ts";
+import type { ObjectLock as ModelLock } from "../../../embedded-s3/object-lock.ts";
 import type { ObjectRead } from "../../../embedded-s3/object-read.ts";
 import { NULL_VERSION_ID, type ObjectVersion } from "../../../embedded-s3/object-version.ts";
 import type { ListedVersion, VersionPage } from "../../../ports/object-store.ts";
@@ -9,6 +10,7 @@ import { etagMayBeMd5 } from "../s3/headers.ts";
 /** What a HEAD or the head of a GET tells: the null version has no id of its own, and tags are only counted. */
 export function toObjectState(read: ObjectRead, wanted: { readonly checksums?: boolean | undefined } = {}): ObjectState {
   const { version, span } = read;
+  const checksum = wanted.checksums === true ? read.checksum() : undefined;
   return {
     key: version.key,
     etag: version.etag,
@@ -20,13 +22,16 @@ export function toObjectState(read: ObjectRead, wanted: { readonly checksums?: b
     tagCount: Object.keys(version.tags).length,
     etagMayBeMd5: etagMayBeMd5(version.etag, encryptionHeaders(version.encryption)),
     partsCount: read.partsCount,
-    checksums: wanted.checksums === true ? fullChecksums(read) : undefined,
+    checksums: checksum === undefined || checksum.type === "COMPOSITE" ? undefined : { [checksum.algorithm]: checksum.value },
+    storedChecksum: checksum,
+    lock: toLock(version.lock),
+    encryption: encryptionHeaders(version.encryption)["x-amz-server-side-encryption"],
   };
 }
 
-function fullChecksums(read: ObjectRead): Record<string, string> | undefined {
-  const checksum = read.checksum();
-  return checksum === undefined || checksum.type === "COMPOSITE" ? undefined : { [checksum.algorithm]: checksum.value };
+function toLock(lock: ModelLock | undefined): ObjectLock | undefined {
+  const { retention, legalHold = false } = lock ?? {};
+  return retention === undefined && !legalHold ? undefined : { retention, legalHold };
 }
 
 export function toListedObject({ key, etag, body, lastModified, storageClass }: ObjectVersion): ListedObject {

@@ -1,4 +1,5 @@
 import { Body } from "../../../embedded-s3/body.ts";
+import type { WantedChecksum } from "../../../embedded-s3/checksum.ts";
 import type { EmbeddedS3Model } from "../../../embedded-s3/model.ts";
 import type { UploadedPart } from "../../../embedded-s3/multipart-uploads.ts";
 import type { CopySource } from "../../../embedded-s3/object-copy.ts";
@@ -79,8 +80,11 @@ class Upload {
 
   async #create(): Promise<string> {
     const { content } = this.#source;
+    const { checksum } = content.guards;
     const input = {
-      encryption: this.#replica.encryption,
+      ...this.#replica.guards(content.guards),
+      checksumAlgorithm: checksum?.algorithm,
+      checksumType: checksum?.type,
       attributes: this.#replica.attributes(content.attributes),
       storageClass: this.#replica.storageClass(content.storageClass),
     };
@@ -91,8 +95,8 @@ class Upload {
   async #part(uploadId: string, part: Part): Promise<UploadedPart> {
     const source = this.#source;
     if (!source.isLocal(this.#replica) || part.sizeBytes === 0) {
-      const body = await this.#readOnce(part);
-      return this.#run("part", (model, bucket) => model.uploadPart(bucket, this.#key, { uploadId, partNumber: part.number, body }));
+      const input = { uploadId, partNumber: part.number, body: await this.#readOnce(part), checksum: this.#partChecksum };
+      return this.#run("part", (model, bucket) => model.uploadPart(bucket, this.#key, input));
     }
     // A range is refused for sources as small as one part.
     const isWhole = part.sizeBytes === source.read.version.body.sizeBytes;
@@ -101,12 +105,19 @@ class Upload {
     return this.#run("copyPart", (model, bucket) => model.uploadPartCopy(bucket, this.#key, input));
   }
 
+  /** Of a composite checksum every part has its own. */
+  get #partChecksum(): WantedChecksum | undefined {
+    const { checksum } = this.#source.content.guards;
+    return checksum?.type === "COMPOSITE" ? { algorithm: checksum.algorithm } : undefined;
+  }
+
   async #complete(uploadId: string, parts: readonly UploadedPart[]): Promise<TransferOutcome> {
     if (!(await this.#replica.mayGoAhead("complete", this.#source.signal))) {
       await this.#abort(uploadId);
       return { kind: "moved-on" };
     }
-    const input = { ...this.#replica.conditions("complete"), uploadId, parts };
+    const listed = parts.map((part) => ({ ...part, checksums: part.checksum && { [part.checksum.algorithm]: part.checksum.value } }));
+    const input = { ...this.#replica.conditions("complete"), uploadId, parts: listed };
     const { etag, versionId } = await this.#run("complete", (model, bucket) => model.completeUpload(bucket, this.#key, input));
     const kept = etag === this.#source.read.version.etag;
     if (!kept) this.#replica.notes.add("ETagNotKept");

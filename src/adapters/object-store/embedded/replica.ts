@@ -1,8 +1,12 @@
 import { type ErrorCode, isReplicationError, ReplicationError, toReplicationError } from "../../../domain/error.ts";
 import type { ObjectAttributes } from "../../../domain/object.ts";
+import type { Checksum } from "../../../embedded-s3/checksum.ts";
 import type { WriteConditions } from "../../../embedded-s3/conditions.ts";
 import { DEFAULT_KMS_KEY, type Encryption } from "../../../embedded-s3/encryption.ts";
+import type { Guards } from "../../../embedded-s3/guards.ts";
+import type { ObjectLock } from "../../../embedded-s3/object-lock.ts";
 import type { TransferDestination, TransferOutcome } from "../../../ports/transfer.ts";
+import { isAbout, type RefusalSubject } from "../s3/errors.ts";
 import { withStamp } from "../s3/replica-write.ts";
 import { type HonouredConditions, type ModelCalls, refusalOf } from "./model-calls.ts";
 
@@ -10,6 +14,12 @@ import { type HonouredConditions, type ModelCalls, refusalOf } from "./model-cal
 export interface ReplicaContent {
   readonly attributes: ObjectAttributes;
   readonly storageClass: string | undefined;
+  readonly guards: SourceGuards;
+}
+
+/** What stands around the source's bytes, and its checksum. */
+export interface SourceGuards extends Guards {
+  readonly checksum?: Checksum | undefined;
 }
 
 /** What a replica can be written without, by the error that refuses it; told by a note. */
@@ -18,6 +28,13 @@ const DISPENSABLE: Partial<Record<ErrorCode, string>> = {
   InvalidTag: "TagsNotKept",
   MetadataTooLarge: "StampNotKept",
 };
+
+/** The same for guards, which are refused by words. A retention is told from a lock first: its words are of both. */
+const GUARD_NOTES: readonly (readonly [subject: RefusalSubject, note: string])[] = [
+  ["retention", "RetentionExpired"],
+  ["lock", "ObjectLockNotKept"],
+  ["acl", "AclNotKept"],
+];
 
 /** One replica about to be written: where, with what, on what condition, and what had to be left out. */
 export class Replica {
@@ -67,11 +84,29 @@ export class Replica {
     return (await this.#heldEtag(key, signal)) === ifHolds;
   }
 
-  /** What the destination asks for, by the store's own key where none is named. */
-  get encryption(): Encryption | undefined {
-    const { encryption } = this.destination;
-    if (encryption?.type !== "aws:kms") return encryption && { type: encryption.type };
-    return { type: encryption.type, keyId: encryption.keyId ?? DEFAULT_KMS_KEY };
+  /** The source's guards as far as the replica is to have them, and the encryption that its destination names. */
+  guards(ofSource: SourceGuards): Guards {
+    const { preserve } = this.destination;
+    return {
+      lock: preserve.objectLock ? this.#lock(ofSource.lock) : undefined,
+      acl: preserve.acl && !this.notes.has("AclNotKept") ? ofSource.acl : undefined,
+      encryption: this.#encryption(ofSource.encryption),
+    };
+  }
+
+  #lock(lock: ObjectLock | undefined): ObjectLock | undefined {
+    if (lock === undefined || this.notes.has("ObjectLockNotKept")) return undefined;
+    const retention = this.notes.has("RetentionExpired") ? undefined : lock.retention;
+    return retention === undefined && lock.legalHold !== true ? undefined : { retention, legalHold: lock.legalHold };
+  }
+
+  /** By the store's own key where none is named. */
+  #encryption(ofSource: Encryption | undefined): Encryption | undefined {
+    const { encryption: given, preserve } = this.destination;
+    const isKept = preserve.encryption && !this.notes.has("EncryptionNotKept");
+    const type = given?.type ?? (isKept ? ofSource?.type : undefined);
+    if (type === "aws:kms") return { type, keyId: given?.keyId ?? DEFAULT_KMS_KEY };
+    return type === "AES256" ? { type } : undefined;
   }
 
   /** Whether the bucket would ignore the condition of a copy but keeps that of a write: then the bytes have to travel. */
@@ -115,11 +150,16 @@ export class Replica {
   }
 
   #canDoWithout(error: unknown): boolean {
-    const note = isReplicationError(error) ? DISPENSABLE[error.code] : undefined;
+    const note = isReplicationError(error) ? (DISPENSABLE[error.code] ?? this.#guardRefused(error)) : undefined;
     if (note === "StampNotKept" && typeof this.destination.stamp !== "string") return false;
     if (note === undefined || this.notes.has(note)) return false;
     this.notes.add(note);
     return true;
+  }
+
+  #guardRefused(error: ReplicationError): string | undefined {
+    if (error.code === "NotImplemented" && this.destination.encryption === undefined) return "EncryptionNotKept";
+    return GUARD_NOTES.find(([subject]) => isAbout(error, subject))?.[1];
   }
 
   /** Null where the destination holds nothing. */

@@ -1,6 +1,7 @@
 import type { Bucket } from "../../../domain/bucket.ts";
 import { isReplicationError, ReplicationError, toReplicationError } from "../../../domain/error.ts";
 import { isMultipartEtag, type ObjectState } from "../../../domain/object.ts";
+import type { CannedAcl } from "../../../embedded-s3/acl.ts";
 import type { Body } from "../../../embedded-s3/body.ts";
 import type { PutInput } from "../../../embedded-s3/model.ts";
 import type { CopyInput, CopySource } from "../../../embedded-s3/object-copy.ts";
@@ -10,7 +11,7 @@ import { withStamp } from "../s3/replica-write.ts";
 import { type ModelCalls, refusalOf, type Step } from "./model-calls.ts";
 import { toObjectState } from "./object-state.ts";
 import type { EmbeddedObjectStore } from "./object-store.ts";
-import { Replica, type ReplicaContent } from "./replica.ts";
+import { Replica, type ReplicaContent, type SourceGuards } from "./replica.ts";
 import { copyInParts, type PartsSource } from "./replica-parts.ts";
 
 export interface EmbeddedTransferOptions {
@@ -71,6 +72,7 @@ class Copy {
   readonly #readableTags: Set<string>;
   readonly #outcomes: (TransferOutcome | undefined)[];
   #state: ObjectState | undefined;
+  #acl: Promise<CannedAcl | undefined> | undefined;
 
   constructor(request: TransferRequest, { source, replicas, readableTags }: CopySides) {
     this.#request = request;
@@ -118,6 +120,7 @@ class Copy {
     const local = this.#replicas.filter((replica) => this.#isLocal(replica));
     if (local.length === 0) return false; // the GET tells
     if (accept !== undefined || local.some(({ destination }) => destination.stamp !== undefined)) return true;
+    if (this.#source.hasLocks()) return true;
     const keepsClass = local.some(({ destination }) => destination.storageClass === undefined && destination.preserve.storageClass);
     return hint?.storageClass === undefined && keepsClass; // only a listing's hint knows the class
   }
@@ -160,9 +163,10 @@ class Copy {
   async #copyWithin(known: Known, replica: Replica): Promise<TransferOutcome> {
     const { calls, destination } = replica;
     const replaced = destination.stamp === undefined ? undefined : known.read && toObjectState(known.read).attributes;
+    const guards = await this.#guards(known.read);
     const toInput = (): CopyInput => ({
       ...replica.conditions("copy"),
-      encryption: replica.encryption,
+      ...replica.guards(guards),
       source: this.#pinned(known),
       // Tags go by their own directive, unseen.
       attributes: replaced && { ...replica.attributes(replaced), tags: undefined },
@@ -234,7 +238,7 @@ class Copy {
     if (known.read === undefined) await this.#accept(toObjectState(read));
     const open = replicas.filter(({ index }) => this.#outcomes[index] === undefined);
     if (open.length === 0) return undefined;
-    const content = await this.#content(toObjectState(read), open);
+    const content = await this.#content(read, open);
     const object = { content, body: read.version.body, etag: read.version.etag };
     await this.#each(known, open, (replica) => this.#ifExpected("put", replica, () => this.#put(object, replica)));
     return undefined;
@@ -256,8 +260,9 @@ class Copy {
     const { calls, destination } = replica;
     const toInput = (): PutInput => ({
       ...replica.conditions("put"),
-      encryption: replica.encryption,
+      ...replica.guards(content.guards),
       body,
+      checksum: content.guards.checksum?.type === "FULL_OBJECT" ? content.guards.checksum : undefined,
       attributes: replica.attributes(content.attributes),
       storageClass: replica.storageClass(content.storageClass),
     });
@@ -279,7 +284,7 @@ class Copy {
       read,
       pinned: this.#pinned(known),
       key,
-      content: await this.#content(toObjectState(read), replicas),
+      content: await this.#content(read, replicas),
       isLocal: (replica) => replica.calls.model === this.#source.model,
       signal,
     };
@@ -287,12 +292,30 @@ class Copy {
     return undefined;
   }
 
-  async #content(state: ObjectState, replicas: readonly Replica[]): Promise<ReplicaContent> {
+  async #content(read: ObjectRead, replicas: readonly Replica[]): Promise<ReplicaContent> {
+    const state = toObjectState(read);
     const wanted = replicas.some(({ destination }) => destination.preserve.tags);
     const tags = wanted ? (this.#state?.attributes.tags ?? (await this.#tagsOf(state))) : undefined;
     const attributes = { ...state.attributes, tags };
     this.#state = { ...state, attributes };
-    return { attributes, storageClass: state.storageClass };
+    return { attributes, storageClass: state.storageClass, guards: await this.#guards(read) };
+  }
+
+  /** What stands around the source's bytes, as far as it was read; its ACL has to be asked for. */
+  async #guards(read: ObjectRead | undefined): Promise<SourceGuards> {
+    if (this.#replicas.some(({ destination }) => destination.preserve.acl)) this.#acl ??= this.#readAcl();
+    const { lock, encryption } = read?.version ?? {};
+    return { lock, encryption, checksum: read?.checksum(), acl: await this.#acl };
+  }
+
+  async #readAcl(): Promise<CannedAcl | undefined> {
+    const { key, versionId, signal } = this.#request;
+    try {
+      return (await this.#source.run("acl", { key, signal }, (model, bucket) => model.guards(bucket, key, versionId))).acl;
+    } catch (error) {
+      if (isGone(error)) throw this.#sourceMovedOn();
+      throw error;
+    }
   }
 
   async #tagsOf(state: ObjectState): Promise<Readonly<Record<string, string>>> {

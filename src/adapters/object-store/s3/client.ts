@@ -131,8 +131,9 @@ export class S3Client {
     return { origin: this.#relayOrigin(new URL(origin)), head: `${head}\r\n` };
   }
 
-  /** Counts an answer that the relay received. */
-  answered(operation: string, status: number): void {
+  /** Takes note of an answer that the relay received; status 0 and no headers where none came. */
+  answered(operation: string, status: number, headers: ResponseHeaders = {}): void {
+    this.serverName = headers["server"] ?? this.serverName;
     this.#options.onRequest?.(operation, status);
   }
 

@@ -1,14 +1,14 @@
 import { createHash } from "node:crypto";
 import { isReplicationError, ReplicationError } from "../../../domain/error.ts";
-import { isMultipartEtag, type ObjectState } from "../../../domain/object.ts";
+import { isMultipartEtag, type ObjectState, type StoredChecksum } from "../../../domain/object.ts";
 import { Semaphore } from "../../../lib/semaphore.ts";
 import type { WriteResult } from "../../../ports/object-store.ts";
 import type { TransferOutcome } from "../../../ports/transfer.ts";
 import type { BucketFacts } from "./bucket-facts.ts";
-import { openSource, type RelayedCopy, sourceMovedOn } from "./copy-relayed.ts";
-import { copyError, copySourceHeader, failedOutcome } from "./copy-server-side.ts";
-import { type Answer, toConnectionError, toStoreError } from "./errors.ts";
-import { etagMayBeMd5, unquoteEtag } from "./headers.ts";
+import { type OpenedSource, openSource, type RelayedCopy, readMd5, sourceMovedOn } from "./copy-relayed.ts";
+import { copyError, copySourceHeader, failedOutcome, withEncryption } from "./copy-server-side.ts";
+import { type Answer, isAbout, toConnectionError, toStoreError } from "./errors.ts";
+import { etagMayBeMd5, type ResponseHeaders, unquoteEtag } from "./headers.ts";
 import { etagOf, toWriteResult } from "./object-store.ts";
 import { exactLayout, multipartEtag, ownLayout, type Part, uniformLayout } from "./part-layout.ts";
 import type { RelayResult } from "./relay.ts";
@@ -31,31 +31,51 @@ export interface PartsCopy extends RelayedCopy {
 interface Upload {
   readonly write: ReplicaWrite;
   readonly uploadId: string;
+  /** Of the answer that began it. */
+  readonly begun: ResponseHeaders;
+  /** What the upload was begun with. Of a composite one every part has to come with its own. */
+  readonly checksum: Pick<StoredChecksum, "algorithm" | "type"> | undefined;
+  /** S3 takes no part of what is to be locked without a digest. */
+  readonly needsDigest: boolean;
   readonly etags: string[];
+  readonly checksums: string[];
+  /** Whether the destination was held, so far, to a hash of every part that was streamed. */
+  isProven: boolean;
   error: ReplicationError | undefined;
+  /** Parts whose fate is not known yet; {@link settled} resolves when there are none. */
+  partsLeft: number;
+  readonly settled: PromiseWithResolvers<void>;
+}
+
+export interface PartsSides {
+  readonly writes: readonly ReplicaWrite[];
+  readonly sameStore: (write: ReplicaWrite) => boolean;
+  /** Told of each destination as soon as it has an outcome. */
+  readonly onOutcome: (write: ReplicaWrite, outcome: TransferOutcome) => void;
+  /** All parts have been sent: what remains are answers. */
+  readonly onSent: () => void;
 }
 
 /** Copies in parts to destinations of the same store (UploadPartCopy) and of others (streamed); one outcome each. */
-export async function copyInParts(
-  copy: PartsCopy,
-  writes: readonly ReplicaWrite[],
-  sameStore: (write: ReplicaWrite) => boolean,
-): Promise<readonly TransferOutcome[]> {
-  const { parts, final } = await sourceLayout(copy);
-  const layout = { parts, final: final || writes.every((write) => write.losesEtag) };
-  const outcomes = [...(await attempt(copy, { writes, sameStore, layout }))];
-  const wrong = writes.filter((_, i) => outcomes[i] === "layout");
-  if (wrong.length > 0) {
-    // Not what the source's ETag was made of: ask for each part's size, and take what comes of that, hashed on the way.
-    const exact = { parts: await exactParts(copy, layout.parts.length), final: true };
-    const again = await attempt(copy, { writes: wrong, sameStore, layout: exact });
-    for (const [i, write] of wrong.entries()) outcomes[writes.indexOf(write)] = again[i] as AttemptOutcome;
-  }
-  return outcomes.map((outcome) => (outcome === "layout" ? sourceMovedOn(copy) : outcome));
+export async function copyInParts(copy: PartsCopy, { writes, sameStore, onOutcome, onSent }: PartsSides): Promise<void> {
+  const found = await sourceLayout(copy);
+  const isOpaque = (write: ReplicaWrite): boolean => write.guards.hasKeyInEtag(copy.content.guards);
+  const layout = { ...found, final: found.final || hasKeyInEtag(copy.state) || writes.every(isOpaque) };
+  const onAttempt = async (write: ReplicaWrite, outcome: AttemptOutcome): Promise<void> => {
+    onOutcome(write, await insist(copy, { write, sameStore, layout, outcome }).catch(failedOutcome));
+  };
+  await attempt(copy, { writes, sameStore, layout, onAttempt, onSent });
+}
+
+/** Under a key of KMS the source's ETag says nothing of its parts. */
+function hasKeyInEtag({ encryption }: ObjectState): boolean {
+  return encryption?.startsWith("aws:kms") === true;
 }
 
 interface Layout {
   readonly parts: readonly Part[];
+  /** Whether the parts are the source's own, and it tells their checksums with them. */
+  readonly tellsChecksums: boolean;
   /** True: complete with whatever ETag comes of it, each part proven by a hash of our own. False: only with the source's ETag. */
   readonly final: boolean;
 }
@@ -64,28 +84,61 @@ interface Attempt {
   readonly writes: readonly ReplicaWrite[];
   readonly sameStore: (write: ReplicaWrite) => boolean;
   readonly layout: Layout;
+  readonly onAttempt: (write: ReplicaWrite, outcome: AttemptOutcome) => Promise<void>;
+  readonly onSent?: (() => void) | undefined;
 }
 
-/** `layout`: the parts' ETags show that this is not how the source was uploaded; the upload was aborted. */
-type AttemptOutcome = TransferOutcome | "layout";
+/**
+ * `layout`: the parts' ETags show that this is not how the source was uploaded; `checksum`: the parts cannot come with the checksums that the
+ * upload was begun with. The upload was aborted.
+ */
+type AttemptOutcome = TransferOutcome | "layout" | "checksum";
+
+interface Insistence {
+  readonly write: ReplicaWrite;
+  readonly sameStore: (write: ReplicaWrite) => boolean;
+  readonly layout: Layout;
+  readonly outcome: AttemptOutcome;
+}
+
+/** Tries again what can be had in another way: without checksums, with the size of each part asked for. Each way is tried once. */
+async function insist(copy: PartsCopy, { write, sameStore, layout, outcome }: Insistence): Promise<TransferOutcome> {
+  if (typeof outcome !== "string") return outcome;
+  if (outcome === "layout" && layout.final) return sourceMovedOn(copy);
+  // Not what the source's ETag was made of: ask for each part's size, and take what comes of that, hashed on the way.
+  const next = outcome === "checksum" ? layout : { ...(await exactParts(copy, layout)), final: true };
+  let again: AttemptOutcome = outcome;
+  const onAttempt = async (_: ReplicaWrite, ended: AttemptOutcome): Promise<void> => {
+    again = ended;
+  };
+  await attempt(copy, { writes: [write], sameStore, layout: next, onAttempt });
+  return insist(copy, { write, sameStore, layout: next, outcome: again });
+}
 
 /** The source's layout: uniform if the first part's size and the number of parts allow it, which nearly all uploads do. */
 async function sourceLayout(copy: PartsCopy): Promise<Layout> {
   const { state } = copy;
-  if (!isMultipartEtag(state.etag)) return { parts: ownLayout(state.sizeBytes), final: true };
-  const first = await copy.source.store.head(copy.key, { partNumber: 1, versionId: copy.versionId, signal: copy.signal });
+  const own = { parts: ownLayout(state.sizeBytes), tellsChecksums: false, final: true };
+  if (!isMultipartEtag(state.etag)) return own;
+  const first = await copy.source.head(copy.key, { partNumber: 1, versionId: copy.versionId, signal: copy.signal });
+  const checksum = first?.storedChecksum?.value;
+  const tellsChecksums = checksum !== undefined && !checksum.includes("-");
   const count = first?.partsCount ?? Number(state.etag.split("-")[1]);
-  if (count === 1) return { parts: uniformLayout(state.sizeBytes, Math.max(1, state.sizeBytes)), final: false };
-  if (first?.partsCount === undefined) return { parts: ownLayout(state.sizeBytes), final: true };
-  const uniform = Math.ceil(state.sizeBytes / first.sizeBytes) === count;
-  return { parts: uniform ? uniformLayout(state.sizeBytes, first.sizeBytes) : await exactParts(copy, count), final: false };
+  if (count === 1) return { parts: uniformLayout(state.sizeBytes, Math.max(1, state.sizeBytes)), tellsChecksums, final: false };
+  if (first?.partsCount === undefined) return own;
+  const isUniform = Math.ceil(state.sizeBytes / first.sizeBytes) === count;
+  if (isUniform) return { parts: uniformLayout(state.sizeBytes, first.sizeBytes), tellsChecksums, final: false };
+  return { ...(await exactParts(copy, { parts: { length: count }, tellsChecksums })), final: false };
 }
 
-async function exactParts(copy: PartsCopy, count: number): Promise<readonly Part[]> {
+async function exactParts(
+  copy: PartsCopy,
+  { parts, tellsChecksums }: { readonly parts: { readonly length: number }; readonly tellsChecksums: boolean },
+): Promise<Pick<Layout, "parts" | "tellsChecksums">> {
   const gate = new Semaphore(COPIED_PARTS_IN_FLIGHT);
-  const heads = await Promise.all(Array.from({ length: count }, (_, i) => gate.run(() => partSize(copy, i + 1))));
-  const total = heads.reduce((sum, size) => sum + size, 0);
-  return total === copy.state.sizeBytes ? exactLayout(heads) : ownLayout(copy.state.sizeBytes);
+  const heads = await Promise.all(Array.from({ length: parts.length }, (_, i) => gate.run(() => partSize(copy, i + 1))));
+  const ofSource = heads.reduce((sum, size) => sum + size, 0) === copy.state.sizeBytes;
+  return { parts: ofSource ? exactLayout(heads) : ownLayout(copy.state.sizeBytes), tellsChecksums: ofSource && tellsChecksums };
 }
 
 /** 0 where a store does not answer for this part: then the sum is wrong, and a layout of our own is taken. */
@@ -98,31 +151,41 @@ async function partSize(copy: PartsCopy, partNumber: number): Promise<number> {
   }
 }
 
-async function attempt(copy: PartsCopy, { writes, sameStore, layout }: Attempt): Promise<readonly AttemptOutcome[]> {
-  const begins = await Promise.all(writes.map((write) => begin(copy, write)));
-  const uploads = begins.filter((upload) => "uploadId" in upload);
+async function attempt(copy: PartsCopy, { writes, sameStore, layout, onAttempt, onSent }: Attempt): Promise<void> {
+  const begins = await Promise.all(writes.map((write) => begin(copy, write, { layout, isLocal: sameStore(write) })));
+  const uploads = begins.filter((begun) => "uploadId" in begun);
   const local = uploads.filter((upload) => sameStore(upload.write));
   const remote = uploads.filter((upload) => !sameStore(upload.write));
-  await Promise.all([copyParts(copy, layout, local), streamParts(copy, layout, remote)]);
-  return Promise.all(
-    begins.map((upload) => ("uploadId" in upload ? finish(copy, { layout, streamed: !sameStore(upload.write) }, upload) : upload)),
-  );
+  const endings = writes.map(async (write, i) => {
+    const begun = begins[i] as Upload | TransferOutcome;
+    if (!("uploadId" in begun)) return onAttempt(write, begun);
+    await begun.settled.promise;
+    return onAttempt(write, await finish(copy, { layout, isStreamed: !sameStore(write) }, begun));
+  });
+  const moving = Promise.all([copyParts(copy, layout, local), streamParts(copy, layout, remote)]).then(onSent);
+  await Promise.all([moving, ...endings]);
 }
 
-async function begin(copy: PartsCopy, write: ReplicaWrite): Promise<Upload | TransferOutcome> {
+interface UploadPlan {
+  readonly layout: Layout;
+  readonly isLocal: boolean;
+}
+
+async function begin(copy: PartsCopy, write: ReplicaWrite, plan: UploadPlan): Promise<Upload | TransferOutcome> {
   const { bucket, key } = write.destination;
   const place = { operation: "CreateMultipartUpload", bucket: bucket.bucket, key };
+  const content = { ...copy.content, guards: { ...copy.content.guards, checksum: checksumFor(copy, write, plan) } };
   try {
     for (;;) {
-      const request = {
+      const headers = write.headers(content, "create");
+      const answer = await write.facts.store.client.send({
         ...place,
         method: "POST",
         query: { uploads: "" },
-        headers: write.headers(copy.content),
+        headers,
         signal: copy.signal,
-      } as const;
-      const answer = await write.facts.store.client.send(request);
-      if (answer.status === 200) return await begun(answer, write);
+      });
+      if (answer.status === 200) return await begun(answer, { write, content, parts: plan.layout.parts.length });
       const refusal = write.refused(toStoreError(answer, place));
       if (refusal !== "again") return refusal;
     }
@@ -131,23 +194,63 @@ async function begin(copy: PartsCopy, write: ReplicaWrite): Promise<Upload | Tra
   }
 }
 
-async function begun(answer: Answer, write: ReplicaWrite): Promise<Upload | TransferOutcome> {
+/**
+ * The checksum that the upload is begun with. Within a store the store computes that of each part. Where it is composite a part that is
+ * streamed has to come with its own, before its first byte: the source tells it with each of its own parts.
+ */
+function checksumFor(copy: PartsCopy, write: ReplicaWrite, { layout, isLocal }: UploadPlan): StoredChecksum | undefined {
+  const checksum = write.guards.checksum(copy.content.guards);
+  // S3 gives every object that one of its own accord; stores that do not want it of every part.
+  if (checksum === undefined || checksum.algorithm === "crc64nvme") return undefined;
+  const isPossible = isLocal || checksum.type === "FULL_OBJECT" || layout.tellsChecksums;
+  if (isPossible && !write.facts.partChecksumsLost.has(copy.source.store.bucket.id)) return checksum;
+  write.notes.add("ChecksumNotKept");
+  return undefined;
+}
+
+interface Beginning {
+  readonly write: ReplicaWrite;
+  readonly content: ReplicaContent;
+  readonly parts: number;
+}
+
+async function begun(answer: Answer, { write, content, parts }: Beginning): Promise<Upload | TransferOutcome> {
   const { bucket, key } = write.destination;
   const at = { operation: "CreateMultipartUpload", bucket: bucket.bucket, key };
   const uploadId = elementText(answer.body.toString("utf8"), "UploadId");
   if (uploadId === undefined)
     throw new ReplicationError("MalformedResponse", `${at.operation} on ${at.bucket}/${key}: no UploadId`, { at });
-  const upload = { write, uploadId, etags: [], error: undefined };
+  const upload: Upload = {
+    write,
+    uploadId,
+    begun: answer.headers,
+    checksum: write.guards.checksum(content.guards),
+    needsDigest: write.guards.locks(content.guards),
+    etags: [],
+    checksums: [],
+    isProven: true,
+    error: undefined,
+    partsLeft: parts,
+    settled: Promise.withResolvers(),
+  };
   const plain = write.leftPlain(answer.headers);
   if (plain === undefined) return upload;
   await abort(upload);
   return { kind: "failed", error: plain };
 }
 
+/** One more part of which it is known what became of it. */
+function partSettled(upload: Upload): void {
+  upload.partsLeft--;
+  if (upload.partsLeft === 0) upload.settled.resolve();
+}
+
 async function copyParts(copy: PartsCopy, layout: Layout, uploads: readonly Upload[]): Promise<void> {
   const gate = new Semaphore(COPIED_PARTS_IN_FLIGHT);
   const single = layout.parts.length === 1;
-  await Promise.all(uploads.flatMap((upload) => layout.parts.map((part) => gate.run(() => copyPart(copy, upload, { part, single })))));
+  const copyOne = (upload: Upload, part: Part): Promise<void> =>
+    gate.run(() => copyPart(copy, upload, { part, single })).finally(() => partSettled(upload));
+  await Promise.all(uploads.flatMap((upload) => layout.parts.map((part) => copyOne(upload, part))));
 }
 
 async function copyPart(copy: PartsCopy, upload: Upload, { part, single }: { part: Part; single: boolean }): Promise<void> {
@@ -167,58 +270,142 @@ async function copyPart(copy: PartsCopy, upload: Upload, { part, single }: { par
     });
     const error = copyError(answer, upload.write, "UploadPartCopy");
     if (error !== undefined) throw error;
-    upload.etags[part.number - 1] = etagOf(answer.body.toString("utf8"));
+    const xml = answer.body.toString("utf8");
+    upload.etags[part.number - 1] = etagOf(xml);
+    keepChecksum(upload, part, elementText(xml, checksumElement(upload)));
   } catch (error) {
     fail(upload, error);
   }
 }
 
+/** Returns when all parts have been sent; what became of them the uploads tell. */
 async function streamParts(copy: PartsCopy, layout: Layout, uploads: readonly Upload[]): Promise<void> {
   if (uploads.length === 0) return;
   const gate = new Semaphore(PARTS_IN_FLIGHT);
-  await Promise.all(layout.parts.map((part) => gate.run(() => streamPart(copy, { part, final: layout.final }, uploads))));
-}
-
-async function streamPart(copy: PartsCopy, { part, final }: StreamedPart, uploads: readonly Upload[]): Promise<void> {
-  const live = uploads.filter((upload) => upload.error === undefined);
-  if (live.length === 0) return;
-  try {
-    const results = await relayPart(copy, { part, final }, live);
-    const behind = live.filter((_, i) => results[i]?.kind === "left-behind");
-    for (const [i, upload] of live.entries()) takeResult(upload, part, results[i] as RelayResult);
-    for (const upload of behind) await streamPart(copy, { part, final }, [upload]);
-  } catch (error) {
-    for (const upload of live) fail(upload, error);
-  }
+  const isSent = layout.parts.map(async (part) => {
+    await gate.acquire();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const ended = streamPart(copy, { part, layout, uploads, onSent: resolve });
+    await Promise.race([promise, ended]);
+    gate.release();
+  });
+  await Promise.all(isSent);
 }
 
 interface StreamedPart {
   readonly part: Part;
-  readonly final: boolean;
+  readonly layout: Layout;
+  readonly uploads: readonly Upload[];
+  readonly onSent?: (() => void) | undefined;
 }
 
-async function relayPart(copy: PartsCopy, { part, final }: StreamedPart, uploads: readonly Upload[]): Promise<readonly RelayResult[]> {
-  await copy.bandwidth?.take(part.sizeBytes);
-  const whole = part.start === 0 && part.sizeBytes === copy.state.sizeBytes;
-  const opened = await openSource(copy, whole ? undefined : part);
-  if (opened.kind === "failed") throw opened.error;
-  if (opened.kind !== "open") throw new ReplicationError("PreconditionFailed", `${copy.key} changed while it was read`);
-  if (opened.body.lengthBytes !== part.sizeBytes) {
-    opened.body.discard();
-    throw new ReplicationError(
-      "MalformedResponse",
-      `${copy.key}: asked for ${part.sizeBytes} bytes, was offered ${opened.body.lengthBytes}`,
-    );
+/** Sends one part to every upload that is still good. Never rejects: each upload is told. */
+async function streamPart(copy: PartsCopy, streamed: StreamedPart): Promise<void> {
+  const [live, dead] = [streamed.uploads.filter(isGood), streamed.uploads.filter((upload) => !isGood(upload))];
+  for (const upload of dead) partSettled(upload);
+  if (live.length === 0) return;
+  const waiting = new Set(live);
+  const again: Promise<void>[] = [];
+  const onResult = (index: number, result: RelayResult): void => {
+    const upload = live[index] as Upload;
+    waiting.delete(upload);
+    if (result.kind === "left-behind") {
+      again.push(streamPart(copy, { ...streamed, uploads: [upload], onSent: undefined }));
+      return;
+    }
+    takeResult(upload, streamed.part, result);
+    partSettled(upload);
+  };
+  try {
+    await relayPart(copy, { ...streamed, uploads: live }, onResult);
+  } catch (error) {
+    for (const upload of waiting) {
+      fail(upload, error);
+      partSettled(upload);
+    }
   }
-  const requests = await Promise.all(uploads.map((upload) => partRequest(upload, part))).catch((error: unknown) => {
+  await Promise.all(again);
+}
+
+function isGood(upload: Upload): boolean {
+  return upload.error === undefined;
+}
+
+async function relayPart(copy: PartsCopy, streamed: StreamedPart, onResult: (index: number, result: RelayResult) => void): Promise<void> {
+  const { part, layout, uploads, onSent } = streamed;
+  await copy.bandwidth?.take(part.sizeBytes);
+  const { opened, md5 } = await openHashed(copy, streamed);
+  const checksum = opened.state.storedChecksum;
+  const requests = await Promise.all(uploads.map((upload) => partRequest(upload, part, { md5, checksum }))).catch((error: unknown) => {
     opened.body.discard();
     throw error;
   });
-  const digest = final ? createHash("md5") : undefined;
-  const results = await opened.body.pipe(requests, { signal: copy.signal, onChunk: digest && ((chunk) => digest.update(chunk)) });
-  const md5 = digest?.digest("hex");
-  if (md5 === undefined) return results;
-  return results.map((result, i) => (uploads[i]?.write.losesEtag ? result : rejectSpoilt(result, md5)));
+  const digest = layout.final && md5 === undefined ? createHash("md5") : undefined;
+  let hashed = md5;
+  const take = (index: number, result: RelayResult): void => {
+    const upload = uploads[index] as Upload;
+    // A part that was taken whole has been read whole.
+    if (layout.final && isTaken(result, part)) hashed ??= digest?.digest("hex");
+    const isHashable = !upload.write.guards.hasKeyInEtag(copy.content.guards);
+    const judged = hashed === undefined ? result : held(upload, result, { md5: hashed, isSent: md5 !== undefined, isHashable });
+    onResult(index, judged);
+  };
+  await opened.body.pipe(requests, {
+    signal: copy.signal,
+    onChunk: digest && ((chunk) => digest.update(chunk)),
+    onResult: take,
+    onSent,
+  });
+}
+
+/** Opens the source's part; where an upload needs a digest of it that nobody gave, it is read for its hash first. */
+async function openHashed(
+  copy: PartsCopy,
+  streamed: StreamedPart,
+): Promise<{ readonly opened: OpenedSource & { kind: "open" }; readonly md5: string | undefined }> {
+  const opened = await openPart(copy, streamed);
+  const hasChecksum = (upload: Upload): boolean => partChecksum(upload, opened.state.storedChecksum) !== undefined;
+  if (!streamed.uploads.some((upload) => upload.needsDigest && !hasChecksum(upload))) return { opened, md5: undefined };
+  const md5 = await readMd5(opened.body, copy.signal);
+  return { opened: await openPart(copy, streamed), md5 };
+}
+
+async function openPart(copy: PartsCopy, { part, uploads }: StreamedPart): Promise<OpenedSource & { kind: "open" }> {
+  const isWhole = part.start === 0 && part.sizeBytes === copy.state.sizeBytes;
+  const range = isWhole ? undefined : part;
+  // By its number a part is told with its checksum, by its range it is not.
+  if (uploads.some(({ checksum }) => checksum?.type === "COMPOSITE")) {
+    const numbered = await openSource(copy, { partNumber: part.number });
+    if (numbered.kind === "open" && numbered.body.lengthBytes === part.sizeBytes) return numbered;
+    if (numbered.kind === "open") numbered.body.discard();
+  }
+  const opened = await openSource(copy, { range });
+  if (opened.kind === "failed") throw opened.error;
+  if (opened.kind !== "open") throw new ReplicationError("PreconditionFailed", `${copy.key} changed while it was read`);
+  if (opened.body.lengthBytes === part.sizeBytes) return opened;
+  opened.body.discard();
+  throw new ReplicationError("MalformedResponse", `${copy.key}: asked for ${part.sizeBytes} bytes, was offered ${opened.body.lengthBytes}`);
+}
+
+function isTaken(result: RelayResult, part: Part): boolean {
+  return result.kind === "answered" && result.answer.head.statusCode === 200 && result.sentBytes === part.sizeBytes;
+}
+
+interface PartHash {
+  readonly md5: string;
+  /** It went with the part: the destination has checked it. */
+  readonly isSent: boolean;
+  /** Whether the destination's ETag of the part can be one. */
+  readonly isHashable: boolean;
+}
+
+/** The result held to the hash of what was sent, where the destination's ETags can be hashes. */
+function held(upload: Upload, result: RelayResult, { md5, isSent, isHashable }: PartHash): RelayResult {
+  if (result.kind !== "answered" || result.answer.head.statusCode !== 200) return result;
+  const { headers } = result.answer.head;
+  const etag = unquoteEtag(headers["etag"] ?? "");
+  if (!isSent && etag !== md5) upload.isProven = false;
+  return isHashable ? rejectSpoilt(result, md5) : result;
 }
 
 /** Under a layout that does not keep the ETag the source's says nothing of the parts: each is held to the hash of what was sent. */
@@ -239,7 +426,8 @@ function takeResult(upload: Upload, part: Part, result: RelayResult): void {
     fail(upload, result.error);
     return;
   }
-  client.answered("UploadPart", result.kind === "answered" ? result.answer.head.statusCode : 0);
+  const { statusCode = 0, headers } = result.kind === "answered" ? result.answer.head : {};
+  client.answered("UploadPart", statusCode, headers);
   if (result.kind === "failed") {
     const spoilt = result.error.code === "ChecksumMismatch";
     fail(upload, spoilt ? result.error : toConnectionError(result.error, client.endpoint, at));
@@ -256,42 +444,89 @@ function fail(upload: Upload, error: unknown): void {
   if (outcome.kind === "failed") upload.error ??= outcome.error;
 }
 
-function partRequest(upload: Upload, part: Part): ReturnType<BucketFacts["store"]["client"]["toRelayRequest"]> {
-  const request = {
-    ...uploadRequest(upload, "UploadPart", "PUT"),
-    query: partQuery(upload, part),
-    headers: { "content-length": String(part.sizeBytes) },
-  };
+interface PartDigests {
+  readonly md5: string | undefined;
+  /** As the source told it of the part. */
+  readonly checksum: StoredChecksum | undefined;
+}
+
+function partRequest(
+  upload: Upload,
+  part: Part,
+  { md5, checksum }: PartDigests,
+): ReturnType<BucketFacts["store"]["client"]["toRelayRequest"]> {
+  const headers: Record<string, string> = { "content-length": String(part.sizeBytes) };
+  if (md5 !== undefined) headers["content-md5"] = Buffer.from(md5, "hex").toString("base64");
+  const value = partChecksum(upload, checksum);
+  if (value !== undefined) {
+    headers[`x-amz-checksum-${upload.checksum?.algorithm}`] = value;
+    keepChecksum(upload, part, value);
+  }
+  const request = { ...uploadRequest(upload, "UploadPart", "PUT"), query: partQuery(upload, part), headers };
   return upload.write.facts.store.client.toRelayRequest(request);
+}
+
+/** The value that a part of this upload comes with; a value of several parts is none of one. */
+function partChecksum({ checksum: wanted }: Upload, told: StoredChecksum | undefined): string | undefined {
+  if (wanted?.type !== "COMPOSITE" || told?.algorithm !== wanted.algorithm || told.value.includes("-")) return undefined;
+  return told.value;
+}
+
+function keepChecksum(upload: Upload, part: Part, value: string | undefined): void {
+  if (upload.checksum?.type === "COMPOSITE" && value !== undefined) upload.checksums[part.number - 1] = value;
+}
+
+/** What documents call the upload's kind of checksum. */
+function checksumElement({ checksum }: Upload): string {
+  return `Checksum${checksum?.algorithm.toUpperCase()}`;
 }
 
 async function finish(
   copy: PartsCopy,
-  { layout, streamed }: { layout: Layout; streamed: boolean },
+  { layout, isStreamed }: { readonly layout: Layout; readonly isStreamed: boolean },
   upload: Upload,
 ): Promise<AttemptOutcome> {
   const kept = isMultipartEtag(copy.etag) && multipartEtag(upload.etags) === copy.etag;
   if (upload.error !== undefined || (!kept && !layout.final)) {
     await abort(upload);
-    return upload.error === undefined ? "layout" : { kind: "failed", error: upload.error };
+    return upload.error === undefined ? "layout" : failure(copy, upload, upload.error);
   }
-  if (!kept) upload.write.notes.add("ETagNotKept");
   try {
     if (!(await upload.write.mayGoAhead("conditionalComplete", copy.signal))) {
       await abort(upload);
       return { kind: "moved-on" };
     }
-    const written = await complete(copy, upload);
-    const proof = kept && written.etag === copy.etag ? "etag" : streamed ? "streamed-hash" : "provider";
+    const { written, answered } = await complete(copy, upload);
+    const { write } = upload;
+    const isChecked = write.settle(copy.content, await withEncryption(answered, { write, content: copy.content, signal: copy.signal }));
+    const isKept = kept && written.etag === copy.etag;
+    if (!isKept) upload.write.notes.add("ETagNotKept");
+    const ours = isStreamed && upload.isProven ? "streamed-hash" : "provider";
+    // Where all parts have the hashes that the source's ETag is made of, they are its parts, whatever the whole is called.
+    const proof = isKept ? "etag" : isChecked || kept ? "checksum" : ours;
     return { kind: "copied", ...written, proof, notes: [...upload.write.notes] };
   } catch (error) {
     await abort(upload);
-    return isReplicationError(error) && upload.write.hasMovedOn(error) ? { kind: "moved-on" } : failedOutcome(error);
+    if (!isReplicationError(error)) return failedOutcome(error);
+    return upload.write.hasMovedOn(error) ? { kind: "moved-on" } : failure(copy, upload, error);
   }
 }
 
-async function complete(copy: PartsCopy, upload: Upload): Promise<WriteResult> {
-  const parts = upload.etags.map((etag, i) => `<Part><PartNumber>${i + 1}</PartNumber><ETag>"${encodeXml(etag)}"</ETag></Part>`);
+/** The outcome for an upload that was aborted: `checksum` where it failed for the checksums of its parts, which it is then tried without. */
+function failure(copy: PartsCopy, { checksum, write }: Upload, error: ReplicationError): AttemptOutcome {
+  if (checksum === undefined || !isAbout(error, "checksum")) return { kind: "failed", error };
+  write.guards.giveUpChecksum();
+  write.facts.partChecksumsLost.add(copy.source.store.bucket.id);
+  return "checksum";
+}
+
+async function complete(copy: PartsCopy, upload: Upload): Promise<{ readonly written: WriteResult; readonly answered: ResponseHeaders }> {
+  const name = checksumElement(upload);
+  const parts = upload.etags.map((etag, i) => {
+    const value = upload.checksums[i];
+    const checksum = value === undefined ? "" : `<${name}>${encodeXml(value)}</${name}>`;
+    return `<Part><PartNumber>${i + 1}</PartNumber><ETag>"${encodeXml(etag)}"</ETag>${checksum}</Part>`;
+  });
   const xml = `<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/">${parts.join("")}</CompleteMultipartUpload>`;
   const body = Buffer.from(xml);
   const request = { ...uploadRequest(upload, "CompleteMultipartUpload", "POST"), query: { uploadId: upload.uploadId }, body };
@@ -300,7 +535,11 @@ async function complete(copy: PartsCopy, upload: Upload): Promise<WriteResult> {
   const answer = await upload.write.facts.store.client.send({ ...request, headers, signal: copy.signal });
   const error = copyError(answer, upload.write, "CompleteMultipartUpload");
   if (error !== undefined) throw error;
-  return { ...toWriteResult(answer), etag: etagOf(answer.body.toString("utf8")) };
+  const said = answer.body.toString("utf8");
+  const checksum = elementText(said, name);
+  const answered = { ...upload.begun, ...answer.headers };
+  if (checksum !== undefined) answered[`x-amz-checksum-${upload.checksum?.algorithm}`] = checksum;
+  return { written: { ...toWriteResult(answer), etag: etagOf(said) }, answered };
 }
 
 /** Lets the destination forget the parts. A failure to do so is no failure of the object: lifecycle rules clear what stays. */

@@ -1,12 +1,17 @@
 import { ReplicationError, toReplicationError } from "../../../domain/error.ts";
+import type { ObjectAttributes } from "../../../domain/object.ts";
 import type { TransferOutcome } from "../../../ports/transfer.ts";
 import type { S3Request } from "./client.ts";
 import { type Answer, toStoreError } from "./errors.ts";
-import { unquoteEtag } from "./headers.ts";
+import { type ResponseHeaders, unquoteEtag } from "./headers.ts";
 import type { S3ObjectStore } from "./object-store.ts";
+import type { SourceGuards } from "./replica-guards.ts";
 import type { ReplicaContent, ReplicaWrite } from "./replica-write.ts";
 import { encodeKey, encodeUri } from "./uri.ts";
 import { elementText } from "./xml.ts";
+
+const ENCRYPTION = "x-amz-server-side-encryption";
+const NO_ATTRIBUTES: ObjectAttributes = { systemHeaders: {}, metadata: {} };
 
 export interface ServerSideSource {
   readonly store: S3ObjectStore;
@@ -16,12 +21,14 @@ export interface ServerSideSource {
   readonly storageClass: string | undefined;
   /** Where they were read: sent instead of left to the store, so that what CopyObject does not carry (a website redirect) goes too. */
   readonly content: ReplicaContent | undefined;
+  /** What is known without a HEAD. */
+  readonly guards: SourceGuards;
   readonly signal: AbortSignal | undefined;
 }
 
 /**
- * Copies within one store by one CopyObject, pinned to the source's ETag, and to the destination's where the write is conditional. The store keeps headers, metadata and tags by itself; it does not
- * keep the storage class. https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
+ * Copies within one store by one CopyObject, pinned to the source's ETag, and to the destination's where the write is conditional. The store
+ * keeps headers, metadata, tags and the checksum by itself; it keeps neither the storage class nor lock, ACL and encryption. https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
  */
 export async function copyServerSide(source: ServerSideSource, write: ReplicaWrite): Promise<TransferOutcome> {
   for (;;) {
@@ -72,7 +79,7 @@ export function copyError(answer: Answer, write: ReplicaWrite, operation = "Copy
 }
 
 async function sendCopy(source: ServerSideSource, write: ReplicaWrite): Promise<Answer> {
-  const headers = source.content === undefined ? write.encryption() : replacing(source.content, write);
+  const headers = source.content === undefined ? write.guards.headers(source.guards, "copy") : replacing(source.content, write);
   Object.assign(headers, write.conditions("conditionalCopy"));
   headers["x-amz-copy-source"] = copySourceHeader(source.store, source.key, source.versionId);
   headers["x-amz-copy-source-if-match"] = `"${source.etag}"`;
@@ -86,14 +93,17 @@ async function sendCopy(source: ServerSideSource, write: ReplicaWrite): Promise<
 
 /** Resends the metadata that was read; tags stay with the store, which carries them by itself. */
 function replacing(content: ReplicaContent, write: ReplicaWrite): Record<string, string> {
-  const headers = write.headers({ ...content, attributes: { ...content.attributes, tags: undefined } });
+  const headers = write.headers({ ...content, attributes: { ...content.attributes, tags: undefined } }, "copy");
   headers["x-amz-metadata-directive"] = "REPLACE";
   return headers;
 }
 
-function copied(answer: Answer, source: ServerSideSource, write: ReplicaWrite): TransferOutcome {
-  const plain = write.leftPlain(answer.headers);
+async function copied(answer: Answer, source: ServerSideSource, write: ReplicaWrite): Promise<TransferOutcome> {
+  const content = source.content ?? { attributes: NO_ATTRIBUTES, storageClass: source.storageClass, guards: source.guards };
+  const answered = await withEncryption(answer.headers, { write, content, signal: source.signal });
+  const plain = write.leftPlain(answered);
   if (plain !== undefined) return { kind: "failed", error: plain };
+  write.settle(content, answered);
   const etag = unquoteEtag(elementText(answer.body.toString("utf8"), "ETag") ?? "");
   const versionId = answer.headers["x-amz-version-id"];
   return {
@@ -103,6 +113,19 @@ function copied(answer: Answer, source: ServerSideSource, write: ReplicaWrite): 
     proof: etag === source.etag ? "etag" : "provider",
     notes: [...write.notes],
   };
+}
+
+interface CopiedReplica {
+  readonly write: ReplicaWrite;
+  readonly content: ReplicaContent;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** What was answered, and where it says nothing of the encryption asked for, what the replica says: some servers tell it of a PUT only. */
+export async function withEncryption(headers: ResponseHeaders, { write, content, signal }: CopiedReplica): Promise<ResponseHeaders> {
+  if (headers[ENCRYPTION] !== undefined || !write.guards.asksForEncryption(content.guards)) return headers;
+  const replica = await write.facts.store.head(write.destination.key, { signal });
+  return replica?.encryption === undefined ? headers : { ...headers, [ENCRYPTION]: replica.encryption };
 }
 
 /** The outcome for something thrown on one destination's own way. */

@@ -47,7 +47,7 @@ const BY_STATUS: Readonly<Record<number, ErrorCode>> = {
 
 const HINTS: Partial<Record<ErrorCode, string>> = {
   AccessDenied: "check the policy of these credentials for this bucket and operation",
-  ArchivedObject: "restore the object from its archive class first",
+  ArchivedObject: "restore the object from its archive (RestoreObject): the next comparison after that copies it",
   InvalidAccessKeyId: "check accessKeyId; temporary credentials may have expired",
   InvalidStorageClass: "the store does not know this storage class; set storageClass on the destination",
   KeyNotRepresentable: "the store cannot hold this key as it is; rename the object or choose another store",
@@ -72,9 +72,10 @@ export function toStoreError(answer: Answer, at: ErrorPlace): ReplicationError {
   const code = toCode(name, status);
   const said = elementText(body, "Message") ?? "";
   const what = name === undefined ? `HTTP ${status}` : name;
-  return new ReplicationError(code, `${at.operation ?? "request"} on ${place(at)}: ${what}${said === "" ? "" : `: ${said}`}`, {
+  const message = `${at.operation ?? "request"} on ${place(at)}: ${what}${said === "" ? "" : `: ${said}`}`;
+  return new ReplicationError(code, message, {
     at: { ...at, status },
-    hint: HINTS[code],
+    hint: HINTS[code] ?? readingHint(at.operation, { code, message }),
     disposition: status >= 500 && status !== 501 ? "retry" : undefined,
     retryAfterMs: retryAfterMs(headers["retry-after"]),
   });
@@ -93,6 +94,33 @@ export function toConnectionError(cause: unknown, endpoint: string, at: ErrorPla
     },
   );
 }
+
+export type RefusalSubject = "acl" | "checksum" | "customerKey" | "encryption" | "lock" | "retention";
+
+/** What of a request a store may refuse under a code that stands for much else, told by its words. */
+const SUBJECTS: Readonly<Record<RefusalSubject, RegExp>> = {
+  acl: /AccessControlListNotSupported|\bACLs?\b|x-amz-acl/,
+  checksum: /checksum/i,
+  customerKey: /stored using a form of Server Side Encryption/i,
+  encryption: /server.side.encryption|\bKMS\b|encryption method/i,
+  lock: /object ?lock/i,
+  retention: /retain until date/i,
+};
+
+/** Whether the store's refusal is about this. Only of errors that a store answered with. */
+export function isAbout(error: Pick<ReplicationError, "code" | "message">, subject: RefusalSubject): boolean {
+  const isRefusal = error.code === "InvalidRequest" || error.code === "NotImplemented";
+  return isRefusal && SUBJECTS[subject].test(error.message);
+}
+
+/** What can be said of a bad request to read: without the client's key S3 refuses even a HEAD, and a HEAD's answer has no words. */
+function readingHint(operation: string | undefined, error: Pick<ReplicationError, "code" | "message">): string | undefined {
+  if (isAbout(error, "customerKey")) return CUSTOMER_KEY_HINT;
+  return operation === "HeadObject" && error.message.endsWith(": HTTP 400") ? `probably: ${CUSTOMER_KEY_HINT}` : undefined;
+}
+
+const CUSTOMER_KEY_HINT =
+  "the object is encrypted with a key that only its writer has (SSE-C): it cannot be read here; copy it with its key, or encrypt it by the store";
 
 function toCode(name: string | undefined, status: number): ErrorCode {
   if (name !== undefined) {

@@ -75,6 +75,10 @@ describe("toObjectState", () => {
       tagCount: 2,
       etagMayBeMd5: true,
       checksums: { crc64nvme: "AAAA" },
+      storedChecksum: { algorithm: "crc64nvme", type: "FULL_OBJECT", value: "AAAA" },
+      lock: undefined,
+      encryption: undefined,
+      archived: undefined,
       partsCount: 3,
     });
   });

@@ -1,4 +1,4 @@
-import { type ObjectAttributes, type ObjectState, SYSTEM_HEADERS } from "../../../domain/object.ts";
+import { type ObjectAttributes, type ObjectLock, type ObjectState, type StoredChecksum, SYSTEM_HEADERS } from "../../../domain/object.ts";
 import { encodeTags } from "./uri.ts";
 
 export type ResponseHeaders = Readonly<Record<string, string>>;
@@ -13,6 +13,7 @@ const ENCODED_WORD_GAP = /(=\?utf-8\?[bq]\?[^?]*\?=)\s+(?==\?utf-8\?[bq]\?)/gi;
 /** Reads an object's state out of the headers of a HEAD or GET; `key` is not in them. */
 export function toObjectState(key: string, headers: ResponseHeaders): ObjectState {
   const etag = unquoteEtag(headers["etag"] ?? "");
+  const storedChecksum = toStoredChecksum(headers);
   return {
     key,
     etag,
@@ -23,22 +24,54 @@ export function toObjectState(key: string, headers: ResponseHeaders): ObjectStat
     attributes: toAttributes(headers),
     tagCount: Number(headers["x-amz-tagging-count"] ?? 0),
     etagMayBeMd5: etagMayBeMd5(etag, headers),
-    checksums: fullChecksums(headers),
+    checksums: storedChecksum?.type === "FULL_OBJECT" ? { [storedChecksum.algorithm]: storedChecksum.value } : undefined,
+    storedChecksum,
+    lock: toLock(headers),
+    encryption: headers[ENCRYPTION],
+    archived: isArchived(headers) ? true : undefined,
     partsCount: headers["x-amz-mp-parts-count"] === undefined ? undefined : Number(headers["x-amz-mp-parts-count"]),
   };
 }
 
 const CHECKSUM = "x-amz-checksum-";
+const ENCRYPTION = "x-amz-server-side-encryption";
+const LOCK = "x-amz-object-lock";
+/** https://docs.aws.amazon.com/AmazonS3/latest/userguide/archived-objects.html */
+const ARCHIVES: ReadonlySet<string | undefined> = new Set(["GLACIER", "DEEP_ARCHIVE"]);
 
-/** Checksums of the whole object; a composite one (`…-N`) says nothing across part layouts. */
-function fullChecksums(headers: ResponseHeaders): Record<string, string> | undefined {
-  if (headers["x-amz-checksum-type"] === "COMPOSITE") return undefined;
-  const found: Record<string, string> = {};
+/** At most one is kept. Stores that do not name its type show it by its form: a composite value ends in the number of parts. */
+export function toStoredChecksum(headers: ResponseHeaders): StoredChecksum | undefined {
   for (const name in headers) {
-    const value = headers[name] ?? "";
-    if (name.startsWith(CHECKSUM) && name !== "x-amz-checksum-type" && !value.includes("-")) found[name.slice(CHECKSUM.length)] = value;
+    const value = headers[name];
+    if (!name.startsWith(CHECKSUM) || name === `${CHECKSUM}type` || !value) continue;
+    const isComposite = headers[`${CHECKSUM}type`] === "COMPOSITE" || value.includes("-");
+    return { algorithm: name.slice(CHECKSUM.length), type: isComposite ? "COMPOSITE" : "FULL_OBJECT", value };
   }
-  return Object.keys(found).length === 0 ? undefined : found;
+  return undefined;
+}
+
+function toLock(headers: ResponseHeaders): ObjectLock | undefined {
+  const mode = headers[`${LOCK}-mode`];
+  const retainUntil = Date.parse(headers[`${LOCK}-retain-until-date`] ?? "");
+  const retention = mode === undefined || Number.isNaN(retainUntil) ? undefined : { mode, retainUntil };
+  const legalHold = headers[`${LOCK}-legal-hold`] === "ON";
+  return retention === undefined && !legalHold ? undefined : { retention, legalHold };
+}
+
+/** The request headers that give a new object this lock. */
+export function lockHeaders({ retention, legalHold }: ObjectLock): Record<string, string> {
+  const headers: Record<string, string> = {};
+  if (retention !== undefined) {
+    headers[`${LOCK}-mode`] = retention.mode;
+    headers[`${LOCK}-retain-until-date`] = new Date(retention.retainUntil).toISOString();
+  }
+  if (legalHold) headers[`${LOCK}-legal-hold`] = "ON";
+  return headers;
+}
+
+function isArchived(headers: ResponseHeaders): boolean {
+  const isRestored = headers["x-amz-restore"]?.includes('ongoing-request="false"') === true;
+  return !isRestored && (headers["x-amz-archive-status"] !== undefined || ARCHIVES.has(headers["x-amz-storage-class"]));
 }
 
 /** The ETag without quotes and without the mark of a weak one. */
@@ -72,11 +105,12 @@ function toAttributes(headers: ResponseHeaders): ObjectAttributes {
     const value = name === "content-encoding" ? withoutAwsChunked(headers[name]) : headers[name];
     if (value !== undefined) systemHeaders[name] = value;
   }
-  const metadata: Record<string, string> = {};
+  const metadata: [string, string][] = [];
   for (const name in headers) {
-    if (name.startsWith(META)) metadata[name.slice(META.length)] = decodeMetadata(headers[name] ?? "");
+    if (name.startsWith(META)) metadata.push([name.slice(META.length), decodeMetadata(headers[name] ?? "")]);
   }
-  return { systemHeaders, metadata };
+  // Not by assignment: an entry may be called `__proto__`.
+  return { systemHeaders, metadata: Object.fromEntries(metadata) };
 }
 
 /** Some servers store the transfer's own `aws-chunked` as if it were the object's encoding. */

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { isReplicationError, ReplicationError } from "../../../domain/error.ts";
+import { RESERVED_PREFIX } from "../../../domain/object.ts";
 import type { S3ObjectStore } from "./object-store.ts";
 
 /** A kind of key that some stores rewrite, hide or refuse, and a key of that kind around a given stem. */
@@ -75,7 +76,7 @@ export class KeyAlphabet {
   }
 
   async #probe(kind: OddKind, signal: AbortSignal | undefined): Promise<boolean> {
-    const stem = `replicast-probe-${randomBytes(6).toString("hex")}`;
+    const stem = `${RESERVED_PREFIX}probe-${randomBytes(6).toString("hex")}`;
     const key = kind.sample(stem);
     if ((await this.#store.describe(signal)).objectLock) return false; // what is written to a locked bucket may have to stay
     const versionId = await this.#tryPut(key, signal);

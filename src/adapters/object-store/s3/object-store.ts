@@ -19,24 +19,34 @@ import type {
   VersionPage,
   WriteResult,
 } from "../../../ports/object-store.ts";
+import { parseAcl, type SourceAcl } from "./acl.ts";
 import { probeCapabilities } from "./capability-probe.ts";
 import type { S3Client, S3Request } from "./client.ts";
-import { type Answer, toStoreError } from "./errors.ts";
+import { type Answer, isAbout, toStoreError } from "./errors.ts";
 import { toObjectState, toRequestHeaders, unquoteEtag } from "./headers.ts";
 import { ambiguousKeys, decodeListedKey, type KeyEncoding, parseListing, provenEncoding } from "./listing.ts";
 import { inOrder, parseVersions } from "./version-listing.ts";
 import { elements, elementText, encodeXml } from "./xml.ts";
+
+/** What was found out about a bucket before, and where it is kept what is found out now. */
+export interface CapabilityMemory {
+  /** Undefined where nothing is known, or not of a server that calls itself so. */
+  recall(server: string): Promise<Capabilities | undefined>;
+  keep(server: string, capabilities: Capabilities): Promise<void>;
+}
 
 /** One bucket behind an S3 endpoint. */
 export class S3ObjectStore implements ObjectStore {
   readonly bucket: Bucket;
   readonly client: S3Client;
   #keyEncoding: KeyEncoding | undefined;
+  readonly #memory: CapabilityMemory | undefined;
   #capabilities: Promise<Capabilities> | undefined;
 
-  constructor(bucket: Bucket, client: S3Client) {
+  constructor(bucket: Bucket, client: S3Client, memory?: CapabilityMemory) {
     this.bucket = bucket;
     this.client = client;
+    this.#memory = memory;
   }
 
   async list(options: ListOptions = {}): Promise<ListPage> {
@@ -103,9 +113,44 @@ export class S3ObjectStore implements ObjectStore {
   async tags(key: string, options: ReadOptions = {}): Promise<Readonly<Record<string, string>>> {
     const query = { tagging: "", ...versionQuery(options) };
     const answer = await this.client.expect(this.#request("GET", "GetObjectTagging", { key, query, signal: options.signal }));
-    const tags: Record<string, string> = {};
-    for (const tag of elements(answer.body.toString("utf8"), "Tag")) tags[elementText(tag, "Key") ?? ""] = elementText(tag, "Value") ?? "";
-    return tags;
+    const set = elements(answer.body.toString("utf8"), "Tag");
+    // Not by assignment: a tag may be called `__proto__`.
+    return Object.fromEntries(set.map((tag) => [elementText(tag, "Key") ?? "", elementText(tag, "Value") ?? ""]));
+  }
+
+  /**
+   * Returns what the object's ACL amounts to; `private` where the store has no ACLs.
+   * @throws `AccessDenied`, `NoSuchKey`
+   */
+  async acl(key: string, options: ReadOptions = {}): Promise<SourceAcl> {
+    const query = { acl: "", ...versionQuery(options) };
+    const request = this.#request("GET", "GetObjectAcl", { key, query, signal: options.signal });
+    const answer = await this.client.send(request);
+    if (!isSuccess(answer)) {
+      const error = toStoreError(answer, at(request));
+      if (error.code === "NotImplemented" || isAbout(error, "acl")) return "private";
+      throw error;
+    }
+    const xml = answer.body.toString("utf8");
+    const acl = parseAcl(xml);
+    if (acl !== "other" || !/<Permission>FULL_CONTROL<.*<Permission>FULL_CONTROL</s.test(xml)) return acl;
+    return parseAcl(xml, await this.#owner(options.signal));
+  }
+
+  /** The bucket's owner; undefined where that may not be known. */
+  async #owner(signal: AbortSignal | undefined): Promise<string | undefined> {
+    const answer = await this.client.send(this.#request("GET", "GetBucketAcl", { query: { acl: "" }, signal }));
+    return isSuccess(answer) ? elementText(elements(answer.body.toString("utf8"), "Owner")[0] ?? "", "ID") : undefined;
+  }
+
+  /** Whether the bucket encrypts what asks for nothing; undefined where that may not be known. */
+  async encryptsByDefault(signal?: AbortSignal): Promise<boolean | undefined> {
+    const request = this.#request("GET", "GetBucketEncryption", { query: { encryption: "" }, signal });
+    const answer = await this.client.send(request);
+    if (isSuccess(answer)) return answer.body.includes("SSEAlgorithm");
+    if (answer.status === 404 || answer.status === 501) return false;
+    if (answer.status === 429 || answer.status >= 500) throw toStoreError(answer, at(request));
+    return undefined;
   }
 
   async put(key: string, body: Uint8Array, options: PutOptions = {}): Promise<WriteResult> {
@@ -146,11 +191,22 @@ export class S3ObjectStore implements ObjectStore {
   async capabilities(signal?: AbortSignal): Promise<Capabilities> {
     if (signal?.aborted) throw new ReplicationError("Aborted", `what ${this.bucket.name} honours was not asked: interrupted`);
     // Not ended by one caller's signal: others wait for the same answer, and what the probe wrote must go again.
-    this.#capabilities ??= probeCapabilities(this).catch((error: unknown) => {
+    this.#capabilities ??= this.#recallOrProbe().catch((error: unknown) => {
       this.#capabilities = undefined; // not known: asked again
       throw error;
     });
     return this.#capabilities;
+  }
+
+  /** The server is heard first: what is remembered speaks for one that calls itself as it did then. */
+  async #recallOrProbe(): Promise<Capabilities> {
+    if (this.#memory === undefined) return probeCapabilities(this);
+    await this.#versioning(undefined);
+    const recalled = await this.#memory.recall(this.client.serverName);
+    if (recalled !== undefined) return recalled;
+    const capabilities = await probeCapabilities(this);
+    await this.#memory.keep(this.client.serverName, capabilities);
+    return capabilities;
   }
 
   async describe(signal?: AbortSignal): Promise<BucketDescription> {

@@ -20,6 +20,10 @@ export interface TransferSettings {
 
 export interface TransferOptions {
   readonly onChunk?: ((chunk: Buffer) => void) | undefined;
+  /** Told of each destination's result as soon as it has one, by its place in their order. */
+  readonly onResult?: ((index: number, result: RelayResult) => void) | undefined;
+  /** Told once, when no destination takes any more of the body: what remains are answers, which hold no memory. */
+  readonly onSent?: (() => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -58,7 +62,9 @@ export class Transfer implements BodyFollower {
   readonly #lanes: Lane[] = [];
   readonly #watched = new Map<Lane | SourceReader, Watched>();
   readonly #onAbort = (): void => this.#stop(new ReplicationError("Aborted", `${this.#source.name}: the transfer was aborted`));
+  readonly #reported = new Set<Lane>();
   #observedBytes = 0;
+  #isSent = false;
   #flushing: NodeJS.Immediate | undefined;
   #ticking: NodeJS.Timeout | undefined;
   #sourceError: ReplicationError | undefined;
@@ -132,9 +138,22 @@ export class Transfer implements BodyFollower {
   /** Something was taken, or a lane has ended. */
   #moved(): void {
     if (this.#over || !this.#started) return;
+    this.#report();
+    if (this.#over) return;
     const isEnded = this.#lanes.every((lane) => lane.result !== undefined);
     if (isEnded && (this.#lanes.length > 0 || this.#observedBytes === this.#window.lengthBytes)) this.#finish();
     else this.#makeRoom();
+  }
+
+  #report(): void {
+    for (const [index, lane] of this.#lanes.entries()) {
+      if (lane.result === undefined || this.#reported.has(lane)) continue;
+      this.#reported.add(lane);
+      this.#options.onResult?.(index, lane.result);
+    }
+    if (this.#isSent || this.#lanes.some((lane) => lane.sending || lane.holding)) return;
+    this.#isSent = true;
+    this.#options.onSent?.();
   }
 
   #makeRoom(): void {
@@ -163,6 +182,7 @@ export class Transfer implements BodyFollower {
     clearImmediate(this.#flushing);
     this.#options.signal?.removeEventListener("abort", this.#onAbort);
     this.#source.dispose();
+    this.#report();
     const results = this.#lanes.flatMap((lane) => lane.result ?? []);
     this.#ending.resolve({ results, sourceError: this.#sourceError });
   }

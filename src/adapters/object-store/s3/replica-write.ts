@@ -4,13 +4,18 @@ import { STAMP_NAME } from "../../../domain/stamp.ts";
 import type { Capabilities } from "../../../ports/object-store.ts";
 import type { TransferDestination, TransferOutcome } from "../../../ports/transfer.ts";
 import type { BucketFacts } from "./bucket-facts.ts";
+import { isAbout } from "./errors.ts";
 import { type ResponseHeaders, toRequestHeaders } from "./headers.ts";
+import { ReplicaGuards, type SourceGuards, type WriteForm } from "./replica-guards.ts";
 
 /** What a source object gives to its replicas. */
 export interface ReplicaContent {
   readonly attributes: ObjectAttributes;
   readonly storageClass: string | undefined;
+  readonly guards: SourceGuards;
 }
+
+const REDIRECT = "x-amz-website-redirect-location";
 
 /** The request that makes a replica appear, by what must be honoured for it to be conditional. */
 export type WriteStep = Exclude<keyof Capabilities, "conditionalDelete">;
@@ -24,6 +29,7 @@ export class ReplicaWrite {
   readonly destination: TransferDestination;
   readonly facts: BucketFacts;
   readonly notes: Set<string> = new Set();
+  readonly guards: ReplicaGuards;
   #withoutTags = false;
   #withoutStamp = false;
   #askedClass: string | undefined;
@@ -33,6 +39,7 @@ export class ReplicaWrite {
     this.index = index;
     this.destination = destination;
     this.facts = facts;
+    this.guards = new ReplicaGuards(destination, facts, this.notes);
   }
 
   /** Whether the replica may replace one state of the destination only. */
@@ -68,26 +75,22 @@ export class ReplicaWrite {
   }
 
   /** Request headers that give the replica everything it can hold. */
-  headers(content: ReplicaContent): Record<string, string> {
+  headers(content: ReplicaContent, form: WriteForm): Record<string, string> {
     const tags = this.keepsTags ? content.attributes.tags : undefined;
     const headers = toRequestHeaders({ ...this.#stamped(content.attributes), tags });
     const storageClass = this.storageClass(content.storageClass);
     if (storageClass !== undefined) headers["x-amz-storage-class"] = storageClass;
-    return { ...headers, ...this.encryption() };
+    return { ...headers, ...this.guards.headers(content.guards, form) };
   }
 
-  /** Request headers for the encryption that the destination asks for. */
-  encryption(): Record<string, string> {
-    const { encryption } = this.destination;
-    if (encryption === undefined) return {};
-    const headers: Record<string, string> = { "x-amz-server-side-encryption": encryption.type };
-    if (encryption.keyId !== undefined) headers["x-amz-server-side-encryption-aws-kms-key-id"] = encryption.keyId;
-    return headers;
-  }
-
-  /** Whether no replica here can have the source's ETag, whatever its parts: under KMS it is made of more than the bytes. */
-  get losesEtag(): boolean {
-    return this.destination.encryption?.type === "aws:kms";
+  /** Notes what a success shows to have been left out without a word. Returns whether the store checked the bytes by the source's checksum. */
+  settle({ attributes, guards }: ReplicaContent, answered: ResponseHeaders): boolean {
+    const { profile } = this.facts;
+    const { [REDIRECT]: redirect, expires } = attributes.systemHeaders;
+    if (redirect !== undefined && !profile.keepsRedirects) this.notes.add("WebsiteRedirectNotKept");
+    if (expires !== undefined && Number.isNaN(Date.parse(expires)) && !profile.keepsOddExpires) this.notes.add("ExpiresNotKept");
+    if (this.#askedClass !== undefined && this.#askedClass !== "STANDARD" && !profile.tellsOfClasses) this.notes.add("StorageClassNotKept");
+    return this.guards.settle(guards, answered);
   }
 
   /** Whether the replica gets the source's tags. */
@@ -143,7 +146,7 @@ export class ReplicaWrite {
       return true;
     }
     // Judged by what this write asked for: another one may have learned of the refusal while this one was under way.
-    if (error.code !== "InvalidStorageClass" || this.#askedClass === undefined) return false;
+    if (error.code !== "InvalidStorageClass" || this.#askedClass === undefined) return this.guards.canDoWithout(error);
     this.facts.refusedStorageClasses.add(this.#askedClass);
     this.#askedClass = undefined;
     return true;
@@ -151,7 +154,8 @@ export class ReplicaWrite {
 
   /** Encryption was asked for by name, so it is never left out: where the store cannot, the replica is not written. */
   #explained(error: ReplicationError): ReplicationError {
-    const mayBeAboutIt = error.code === "NotImplemented" || (error.code === "InvalidRequest" && error.at.status === 400);
+    const isBad = error.code === "InvalidRequest" && error.at.status === 400 && !isAbout(error, "customerKey");
+    const mayBeAboutIt = error.code === "NotImplemented" || isBad;
     return this.destination.encryption !== undefined && mayBeAboutIt ? this.#encryptionMissing(error.message, error) : error;
   }
 

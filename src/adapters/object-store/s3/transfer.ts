@@ -1,8 +1,9 @@
 import type { Bucket } from "../../../domain/bucket.ts";
 import { ReplicationError, toReplicationError } from "../../../domain/error.ts";
-import { type Hint, isMultipartEtag, type ObjectState } from "../../../domain/object.ts";
+import { type Hint, isMultipartEtag, type ObjectLock, type ObjectState } from "../../../domain/object.ts";
 import { Semaphore } from "../../../lib/semaphore.ts";
 import type { Transfer, TransferOutcome, TransferRequest, TransferResult, TransferredSource } from "../../../ports/transfer.ts";
+import type { SourceAcl } from "./acl.ts";
 import { BucketFacts } from "./bucket-facts.ts";
 import { copyInParts, type PartsCopy } from "./copy-parts.ts";
 import { isAbsence, openSource, type RelayedCopy, relayToAll, sourceMovedOn } from "./copy-relayed.ts";
@@ -10,9 +11,11 @@ import { copyServerSide, failedOutcome } from "./copy-server-side.ts";
 import { putSmall } from "./copy-streamed.ts";
 import { toStoreError } from "./errors.ts";
 import { toObjectState } from "./headers.ts";
+import { holding } from "./holding.ts";
 import { KeyAlphabet } from "./key-alphabet.ts";
 import type { S3ObjectStore } from "./object-store.ts";
 import type { Relay } from "./relay.ts";
+import type { SourceGuards } from "./replica-guards.ts";
 import { type ReplicaContent, ReplicaWrite, type WriteStep, withStamp } from "./replica-write.ts";
 
 /** The edges between the ways a body can travel; tests shrink them. */
@@ -112,6 +115,9 @@ class Copy {
   readonly #request: TransferRequest;
   readonly #outcomes: Outcomes;
   #state: ObjectState | undefined;
+  #acl: Promise<SourceAcl> | undefined;
+  /** As a HEAD told it: not every store's GET does. */
+  #lock: ObjectLock | undefined;
 
   constructor(parts: CopyParts, request: TransferRequest) {
     this.#parts = parts;
@@ -175,18 +181,35 @@ class Copy {
       const { etag, sizeBytes, lastModified = 0, storageClass } = hint;
       return { etag, sizeBytes, lastModified, storageClass: storageClass === "STANDARD" ? undefined : storageClass, state: undefined };
     }
-    const state = await this.#parts.source.store.head(key, { versionId, signal });
+    const state = await this.#parts.source.head(key, { versionId, signal });
     if (state === undefined) return { kind: "gone" };
+    if (state.archived === true) await this.#checkReadable(state);
     const fromListing = hint?.storageClass !== undefined;
     if (fromListing && readFirst !== true && hint.etag !== undefined && hint.etag !== state.etag) return { kind: "changed" };
     this.#state = state;
+    this.#lock = state.lock;
     return { etag: state.etag, sizeBytes: state.sizeBytes, lastModified: state.lastModified, storageClass: state.storageClass, state };
+  }
+
+  /**
+   * Asks for a byte of an object that seems to be archived, before anything is begun for it. What stores call so may be readable all the same.
+   * @throws `ArchivedObject`
+   */
+  async #checkReadable({ key, etag, sizeBytes }: ObjectState): Promise<void> {
+    if (sizeBytes === 0) return;
+    const { versionId, signal } = this.#request;
+    const { store } = this.#parts.source;
+    const query: Record<string, string> = versionId === undefined ? {} : { versionId };
+    const headers = { "if-match": `"${etag}"`, range: "bytes=0-0" };
+    await store.client.expect({ operation: "GetObject", method: "GET", bucket: store.bucket.bucket, key, query, headers, signal });
   }
 
   async #mustHead(writes: readonly ReplicaWrite[]): Promise<boolean> {
     const { hint, readFirst, accept } = this.#request;
     if (readFirst === true || isMultipartEtag(hint?.etag ?? "") || (hint?.sizeBytes ?? 0) > this.#parts.limits.maxSingleBytes) return true;
     const local = writes.filter((write) => this.#copiesServerSide(write));
+    const keepsLocks = writes.some(({ destination }) => destination.preserve.objectLock);
+    if (keepsLocks && (await this.#parts.source.hidesLocks(this.#request.signal))) return true;
     if (local.length === 0) return false; // the GET tells
     if (local.some(({ destination }) => destination.stamp !== undefined)) return true; // all metadata is sent with it
     if (accept !== undefined || (await this.#parts.source.headTells(this.#request.signal))) return true;
@@ -220,8 +243,9 @@ class Copy {
       state,
       content: await this.#content(state, writes),
     };
-    const outcomes = await this.#parts.large.run(() => copyInParts(copy, writes, (write) => this.#isLocal(write)));
-    this.#take(known, writes, outcomes);
+    const sameStore = (write: ReplicaWrite): boolean => this.#isLocal(write);
+    const onOutcome = (write: ReplicaWrite, outcome: TransferOutcome): void => this.#settle(known, write, outcome);
+    await holding(this.#parts.large, (onSent) => copyInParts(copy, { writes, sameStore, onOutcome, onSent }));
     return undefined;
   }
 
@@ -237,10 +261,11 @@ class Copy {
   }
 
   async #serverSide(known: Known, writes: readonly ReplicaWrite[]): Promise<void> {
-    const content = known.state === undefined ? undefined : { attributes: known.state.attributes, storageClass: known.storageClass };
+    const guards = await this.#guards(known.state, writes);
+    const content = known.state && { attributes: known.state.attributes, storageClass: known.storageClass, guards };
     const { key, versionId, signal } = this.#request;
     const { etag, storageClass } = known;
-    const source = { store: this.#parts.source.store, key, versionId, etag, storageClass, content, signal };
+    const source = { store: this.#parts.source.store, key, versionId, etag, storageClass, content, guards, signal };
     await this.#each(known, { writes, step: "conditionalCopy" }, (write) => copyServerSide(source, write));
   }
 
@@ -263,7 +288,7 @@ class Copy {
   async #streamed(known: Known, writes: readonly ReplicaWrite[]): Promise<SourceTrouble | undefined> {
     await this.#parts.bandwidth?.take(known.sizeBytes);
     if (known.sizeBytes < this.#parts.limits.relayFromBytes) return this.#buffered(known, writes);
-    return this.#parts.large.run(() => this.#relay(known, writes));
+    return this.#relay(known, writes);
   }
 
   async #buffered(known: Known, writes: readonly ReplicaWrite[]): Promise<SourceTrouble | undefined> {
@@ -287,22 +312,30 @@ class Copy {
     const { source, key, versionId, signal } = this.#request;
     const place = { operation: "GetObject", bucket: source.bucket, key };
     const query: Record<string, string> = versionId === undefined ? {} : { versionId };
-    const headers = { "if-match": `"${etag}"` };
+    const headers: Record<string, string> = { "if-match": `"${etag}"` };
+    if (this.#parts.source.asksChecksums) headers["x-amz-checksum-mode"] = "ENABLED";
     const answer = await this.#parts.source.store.client.send({ ...place, method: "GET", query, headers, signal });
     if (answer.status === 200) return { state: toObjectState(key, answer.headers), bytes: answer.body };
     const error = toStoreError(answer, place);
+    if (this.#parts.source.refusedChecksums(error)) return this.#getSmall(etag);
     if (isAbsence(error)) return { kind: "gone" };
     return error.code === "PreconditionFailed" ? { kind: "changed" } : { kind: "failed", error };
   }
 
-  async #relay(known: Known, writes: readonly ReplicaWrite[]): Promise<SourceTrouble | undefined> {
+  /** Counts as under way until the body has been sent: a destination that does not answer then keeps no other object waiting. */
+  #relay(known: Known, writes: readonly ReplicaWrite[]): Promise<SourceTrouble | undefined> {
+    return holding(this.#parts.large, (onSent) => this.#relayHolding(known, writes, onSent));
+  }
+
+  async #relayHolding(known: Known, writes: readonly ReplicaWrite[], onSent: () => void): Promise<SourceTrouble | undefined> {
     const copy = this.#relayed(known);
     const opened = await openSource(copy);
     if (opened.kind !== "open") return opened;
     try {
       this.#state = known.state === undefined ? await this.#accept(opened.state) : opened.state;
       const open = await this.#mayGoAhead(known, writes);
-      if (open.length > 0) this.#take(known, open, await relayToAll(copy, opened, open));
+      const onOutcome = (write: ReplicaWrite, outcome: TransferOutcome): void => this.#settle(known, write, outcome);
+      if (open.length > 0) await relayToAll(copy, opened, { writes: open, onOutcome, onSent });
       else opened.body.discard();
       return undefined;
     } catch (error) {
@@ -323,7 +356,18 @@ class Copy {
     const tags = wanted ? (state.attributes.tags ?? (await this.#parts.source.tagsOf(state, { versionId, signal }))) : undefined;
     const attributes = { ...state.attributes, tags };
     this.#state = { ...state, attributes };
-    return { attributes, storageClass: state.storageClass };
+    return { attributes, storageClass: state.storageClass, guards: await this.#guards(state, writes) };
+  }
+
+  /** What stands around the source's bytes, and what the destinations have to know of themselves to give it. */
+  async #guards(state: ObjectState | undefined, writes: readonly ReplicaWrite[]): Promise<SourceGuards> {
+    const { key, versionId, signal } = this.#request;
+    const isAsked = writes.some(({ destination }) => destination.preserve.acl);
+    if (isAsked) this.#acl ??= this.#parts.source.aclOf(key, { versionId, signal });
+    const acl = await this.#acl;
+    const guards = { lock: state?.lock ?? this.#lock, encryption: state?.encryption, checksum: state?.storedChecksum, acl };
+    await Promise.all(writes.map((write) => write.guards.prepare(guards, signal)));
+    return guards;
   }
 
   /** One store copies within itself; two names of one endpoint are one store only with the same credentials, which one client has. */
@@ -365,12 +409,6 @@ class Copy {
       }),
     );
     return open.filter((write) => this.#outcomes[write.index] === undefined);
-  }
-
-  #take(known: Known, writes: readonly ReplicaWrite[], outcomes: readonly TransferOutcome[]): void {
-    writes.forEach((write, i) => {
-      this.#settle(known, write, outcomes[i] ?? this.#leftOut());
-    });
   }
 
   /** What was copied is told at once; a failure only at the end, since the others may show that it was the source that moved on. */
