@@ -79,25 +79,44 @@ export class EventIntake implements Intake {
     ]);
   }
 
-  /** A delete at a leaf's source means something only to rules that replicate deletes; at an interior bucket it is always noted. */
+  /**
+   * A delete at a leaf's source means something only to rules that replicate deletes, unless it took a version away, which may have brought an
+   * older one back; at an interior bucket it is always noted.
+   */
   async #rulesFor(store: string, event: BucketEvent): Promise<readonly Rule[]> {
     const { rules, ownWrites } = this.#options;
     const found = rules.rulesOf(store, event.bucket);
     const [first] = found;
     if (first === undefined || !rules.isInterior(first.source.id)) {
-      return event.kind === "deleted" ? found.filter((rule) => rule.deletes !== "none") : found;
+      return event.kind === "deleted" && !tookVersion(event) ? found.filter((rule) => rule.deletes !== "none") : found;
     }
     // What we wrote ourselves is news only to rules that carry on what came by another.
-    return (await ownWrites.excuses(first.source.id, event)) ? found.filter((rule) => rule.transit) : found;
+    const isOurs = (await ownWrites.excuses(first.source.id, event)) && (await this.#isStillOurs(first.source.id, event));
+    return isOurs ? found.filter((rule) => rule.transit) : found;
+  }
+
+  /** Deletes look all the same: one of ours that was announced elsewhere must not excuse a client's later one, which nothing else would tell of. */
+  async #isStillOurs(bucket: string, event: BucketEvent): Promise<boolean> {
+    if (event.kind !== "deleted") return true;
+    const { holding, intents } = await this.#options.holdings.known(bucket, event.keys[0]);
+    return holding?.object === null || intents.some(({ expected }) => expected === null);
   }
 
   /** A delete at an interior bucket is noted for every direction to see: its own task may have to wait while another runs. */
   #noteDelete(event: BucketEvent, rules: readonly Rule[]): readonly Promise<void>[] {
-    const { holdings, clock } = this.#options;
     const source = rules[0]?.source.id;
     const isMeant = !toChanges(event).expired || rules.some(({ expirations }) => expirations);
     if (event.kind !== "deleted" || source === undefined || !isMeant || !this.#options.rules.isInterior(source)) return [];
-    return [holdings.noteDelete(source, event.keys[0], event.eventTime ?? clock.now())];
+    return [this.#note(source, event)];
+  }
+
+  /** While we delete the key ourselves there is nothing to note, and what the delete leaves must not be kept from being stored. */
+  async #note(bucket: string, { keys: [key], eventTime }: BucketEvent): Promise<void> {
+    const { holdings, clock } = this.#options;
+    const now = clock.now();
+    const { intents } = await holdings.known(bucket, key);
+    if (intents.some(({ expected, expiresAt }) => expected === null && expiresAt > now)) return;
+    await holdings.noteDelete(bucket, key, eventTime ?? now);
   }
 
   async #route(event: BucketEvent, rules: readonly Rule[], wants: Want[]): Promise<void> {
@@ -125,6 +144,11 @@ function toWant(event: BucketEvent, key: string): Omit<Want, "route"> {
   const { etag, sizeBytes, eventTime } = event;
   const hint = etag === undefined || event.kind === "deleted" ? undefined : { etag, sizeBytes };
   return { key, lane: "live", eventTime: eventTime ?? null, hint, changes: toChanges(event) };
+}
+
+/** Stores name a version where they keep any; a marker only hides. */
+function tookVersion({ eventName, versionId }: BucketEvent): boolean {
+  return versionId !== undefined && !eventName.includes("DeleteMarker");
 }
 
 function toChanges({ kind, eventName }: BucketEvent): Changes {

@@ -18,6 +18,13 @@ export interface OpenWrite {
 const EVENT_WAITS_MS = 2_000;
 /** Writes whose event has not come yet; the oldest is forgotten first, and its event costs a read then. */
 const MAX_EXPECTED = 50_000;
+/** An event that has not come by then went to another process, or nowhere: one like it that comes later is a client's. */
+const EXPECTED_FOR_MS = 60_000;
+
+interface Expected extends ExpectedEvent {
+  /** Milliseconds since the epoch. */
+  readonly until: number;
+}
 
 /**
  * Our writes to interior buckets, so that their events make no work. An event that arrives before the response of its write waits for it.
@@ -27,7 +34,7 @@ const MAX_EXPECTED = 50_000;
 export class OwnWrites {
   readonly #clock: Clock;
   readonly #open = new Map<string, PromiseWithResolvers<void>>();
-  readonly #expected = new Map<string, ExpectedEvent[]>();
+  readonly #expected = new Map<string, Expected[]>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -74,22 +81,27 @@ export class OwnWrites {
   }
 
   #excuse(id: string, event: BucketEvent): boolean {
-    const expected = this.#expected.get(id);
-    const index = expected?.findIndex((one) => announces(one, event)) ?? -1;
-    if (expected === undefined || index === -1) return false;
-    expected.splice(index, 1);
+    const expected = this.#expectedNow(id);
+    const index = expected.findIndex((one) => announces(one, event));
+    if (index !== -1) expected.splice(index, 1);
     if (expected.length === 0) this.#expected.delete(id);
-    return true;
+    else this.#expected.set(id, expected);
+    return index !== -1;
   }
 
   #expect(id: string, event: ExpectedEvent): void {
-    const expected = this.#expected.get(id) ?? [];
-    expected.push(event);
+    const expected = this.#expectedNow(id);
+    expected.push({ ...event, until: this.#clock.now() + EXPECTED_FOR_MS });
     this.#expected.delete(id);
     this.#expected.set(id, expected);
     if (this.#expected.size <= MAX_EXPECTED) return;
     const [oldest] = this.#expected.keys();
     if (oldest !== undefined) this.#expected.delete(oldest);
+  }
+
+  #expectedNow(id: string): Expected[] {
+    const now = this.#clock.now();
+    return (this.#expected.get(id) ?? []).filter(({ until }) => until > now);
   }
 }
 

@@ -13,8 +13,9 @@ import {
 } from "../domain/holding.ts";
 import { attributeText, compareKeys, type ObjectAttributes, type ObjectState } from "../domain/object.ts";
 import { readStamp, STAMP_NAME, withoutStamp } from "../domain/stamp.ts";
-import type { ObjectStore, Observation } from "../ports/object-store.ts";
+import type { ListedVersion, ObjectStore, Observation } from "../ports/object-store.ts";
 import type { Known } from "../ports/state.ts";
+import { readHistory } from "./key-history.ts";
 
 /** What tells that an absence is a delete. */
 export interface DeleteEvidence {
@@ -76,7 +77,23 @@ export async function readSide({ store, key }: Place, known: Known, options: Rea
   if (observation.kind !== "object") return readAbsence({ store, key }, known, { observation, evidence: options.evidence });
   const { state } = observation;
   const tagsHash = options.withTags ? hashTags(await store.tags(key, { signal: options.signal })) : null;
-  return readObject(store.bucket, known, { state, object: toHeld(state, tagsHash) });
+  const found = { state, object: toHeld(state, tagsHash) };
+  const reading = readObject(store.bucket, known, found);
+  const mayCover = reading.holding?.isReplica === false && reading.changed && reading.hasIntents && found.object.versionId !== null;
+  if (!mayCover) return reading;
+  return readObject(store.bucket, known, found, await covered({ store, key }, known, options.signal));
+}
+
+/** Announced writes whose versions lie under what is there: they landed, and whoever wrote over them knew of them. */
+async function covered({ store, key }: Place, { holding, intents }: Known, signal: AbortSignal | undefined): Promise<readonly Intent[]> {
+  const before = holding?.object?.versionId ?? undefined;
+  const history = await readHistory(store, { key, until: ({ versionId }) => versionId === before, signal });
+  return intents.filter(({ expected }) => history.slice(1).some((version) => version.versionId !== before && isWriteOf(expected, version)));
+}
+
+function isWriteOf(expected: Intent["expected"], { isDeleteMarker, etag, sizeBytes }: ListedVersion): boolean {
+  if (expected === null || isDeleteMarker) return expected === null && isDeleteMarker;
+  return expected.etag === etag && expected.sizeBytes === sizeBytes;
 }
 
 /** The object as it tells one state from another. */
@@ -115,7 +132,13 @@ export function sideOf({ object, content }: Holding): Side {
   return object === null ? { kind: "deleted", content } : { kind: "object", object, content };
 }
 
-function readObject(bucket: Bucket, known: Known, { state, object }: { state: ObjectState; object: HeldObject }): Reading {
+interface Found {
+  readonly state: ObjectState;
+  readonly object: HeldObject;
+}
+
+/** `under`: writes of ours that a client wrote over before anybody knew that they had happened. */
+function readObject(bucket: Bucket, known: Known, { state, object }: Found, under: readonly Intent[] = []): Reading {
   const { holding, intents, revision } = known;
   const found = { state, isMarker: false, revision, hasIntents: intents.length > 0 };
   const held = holding?.object ?? null;
@@ -133,11 +156,17 @@ function readObject(bucket: Bucket, known: Known, { state, object }: { state: Ob
   }
   const intent = intents.find((one) => foretold(one, object, state));
   const ours = intent?.content ?? stampedContent(bucket, state, holding);
-  const clients = clientContent({ bucket: bucket.id, at: state.lastModified, etag: object.etag, over: holding?.content });
-  const content = ours ?? (holding === undefined ? { ...clients, isFound: true } : clients);
+  const over = under.reduce((all: Content | undefined, { content }) => descendant(content, all), holding?.content);
+  const clients = clientContent({ bucket: bucket.id, at: state.lastModified, etag: object.etag, over });
+  const content = ours ?? (over === undefined ? { ...clients, isFound: true } : clients);
   const written = ours === undefined ? object : { ...object, isStamped: state.attributes.metadata[STAMP_NAME] !== undefined };
   const next: Holding = { bucket: bucket.id, key: state.key, object: written, content, isReplica: ours !== undefined, revision };
-  return { ...found, side: sideOf(next), holding: next, changed: true, closes: intent === undefined ? [] : [intent.id] };
+  const closes = [...under, ...(intent === undefined ? [] : [intent])].map(({ id }) => id);
+  return { ...found, side: sideOf(next), holding: next, changed: true, closes };
+}
+
+function descendant(content: Content, over: Content | undefined): Content {
+  return over === undefined ? content : { ...content, history: mergeHistories(content.history, over.history) };
 }
 
 /**

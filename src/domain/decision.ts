@@ -68,8 +68,9 @@ function sameBytes(source: ObjectSide, destination: ObjectSide, order: HistoryOr
   const isUnseen = there.tagsHash === null || here.tagsHash === null;
   // Written again at the source: with other headers or tags perhaps. A store that drops a header makes replicas differ for ever, which alone
   // is no reason to copy the same bytes again.
-  if (order === "newer" && (isUnseen || differ(there.attributesHash, here.attributesHash))) return { do: "copy", conflict: false };
-  if (order === "older" && differ(there.attributesHash, here.attributesHash)) return { do: "yield", conflict: false };
+  const mayDiffer = isUnseen || differ(there.attributesHash, here.attributesHash);
+  if (mayDiffer && order === "newer") return { do: "copy", conflict: false };
+  if (mayDiffer && order === "older") return { do: "yield", conflict: false };
   if (!differ(there.tagsHash, here.tagsHash)) return order === "equal" ? { do: "nothing", because: "equal" } : { do: "adopt" };
   return isLaterTagged(source, destination) ? { do: "retag" } : { do: "yield", conflict: false };
 }
