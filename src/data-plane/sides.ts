@@ -189,7 +189,7 @@ function stampedContent(bucket: Bucket, { key, etag, attributes }: ObjectState, 
   const { content } = stamped;
   if (holding === undefined) return content;
   if ((holding.content.history[content.origin] ?? 0) >= content.dot) return undefined;
-  return { ...content, history: mergeHistories(content.history, holding.content.history) };
+  return descendant(content, holding.content);
 }
 
 interface Absence {

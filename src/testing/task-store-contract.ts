@@ -114,13 +114,13 @@ const telling: StateCases = {
   "of wishes that coalesce the task tells everything that made it wanted": async (harness) => {
     const { tasks } = harness.state;
     await tasks.want([wantOf("a", { changes: { deleted: true, expired: true } }), wantOf("b", { changes: { deleted: false } })]);
-    await tasks.want([wantOf("a", { changes: { attributes: true } }), wantOf("a", { changes: { approved: true }, lane: "backfill" })]);
+    await tasks.want([wantOf("a", { changes: { attributes: true } }), wantOf("a", { changes: { approved: true, missed: true }, lane: "backfill" })]);
     const [a, b] = (await claimAll(harness)) as [LeasedTask, LeasedTask];
-    assert.deepEqual(a.changes, { deleted: true, expired: true, attributes: true, approved: true });
+    assert.deepEqual(a.changes, { deleted: true, expired: true, attributes: true, approved: true, missed: true });
     assert.deepEqual(b.changes, { written: true }, "what is said to be nothing was written");
     await tasks.release([a, b]);
     await tasks.want([wantOf("a")]);
-    const everything = { deleted: true, expired: true, attributes: true, written: true, approved: true };
+    const everything = { deleted: true, expired: true, attributes: true, written: true, approved: true, missed: true };
     assert.deepEqual((await claimAll(harness)).find(({ key }) => key === "a")?.changes, everything);
   },
   "what made a task wanted is kept while it waits, however long and wherever": async (harness, reopened) => {
@@ -148,7 +148,7 @@ const telling: StateCases = {
     }
   },
   "a task that is done leaves nothing to the next of its key": async (harness) => {
-    await harness.state.tasks.want([wantOf("a", { changes: { deleted: true, approved: true } })]);
+    await harness.state.tasks.want([wantOf("a", { changes: { deleted: true, approved: true, missed: true } })]);
     await harness.state.tasks.record([completed(await claimOne(harness))]);
     await harness.state.tasks.want([wantOf("a")]);
     assert.deepEqual((await claimOne(harness)).changes, { written: true });

@@ -98,7 +98,7 @@ export class Checker {
     }
     if (isExplained(entry)) return;
     const mayCome = rule.transit || [...world.witness.originsOf(there.content)].every((origin) => origin === source);
-    if (!mayCome || this.#cannotBeListed(rule, source, key)) return;
+    if (!mayCome || this.#cannotBeListed(rule, source, key) || this.#isFencedUnseen({ rule, source, target, key })) return;
     world.problem(
       1,
       `${source}/${key} holds ${there.content}, ${target} ${here?.content ?? "nothing"}, row ${entry?.status ?? "absent"} ${entry?.reason ?? ""}`,
@@ -110,6 +110,8 @@ export class Checker {
     const here = world.storeNamed(target).current(key);
     if (here === undefined || rule.deletes === "none" || isExplained(entry)) return;
     if (entry?.reason === "NotOurs" && !this.#isRecorded(target, key)) return;
+    // What a fenced worker put there after the delete has no row that says it is ours: the stated gap.
+    if (world.fencedWrites.has(`${target} ${key}`)) return;
     const writes = world.witness.writesOf(key, new Set([source])).filter((write) => write.content === null);
     const last = writes.at(-1);
     if (last === undefined || last.excuse !== undefined || this.#isInterior(this.#idOf(source))) return;
@@ -122,13 +124,14 @@ export class Checker {
   }
 
   /** Invariant 8: a row that says COMPLETED speaks of bytes that are really there. */
-  #proven({ rule, target, key, entry }: Leg): void {
+  #proven({ rule, source, target, key, entry }: Leg): void {
     const world = this.#world;
     const replica = entry?.replica;
     const here = world.storeNamed(target).current(key);
     if (entry?.status !== "COMPLETED" || entry.operation !== "copy" || replica == null || here === undefined) return;
     const leaf = rule.mesh === undefined && !this.#isInterior(this.#idOf(target));
     if (!leaf || (replica.destinationEtag === here.etag && replica.bytes === here.sizeBytes)) return;
+    if (this.#isFencedUnseen({ rule, source, target, key })) return;
     world.problem(
       8,
       `the row of ${target}/${key} says ${replica.destinationEtag} of ${replica.bytes} bytes, there is ${here.etag} of ${here.sizeBytes}`,
@@ -165,9 +168,21 @@ export class Checker {
 
   /** A change whose event was lost is found by listing, which some stores make impossible. */
   #cannotBeListed(rule: Rule, source: string, key: string): boolean {
-    const sides = [source, ...rule.destinations.map(({ bucket }) => this.#nameOf(bucket.id))];
-    const blind = sides.some((name) => this.#world.storeNamed(name).member.misorders) || this.#world.storeNamed(source).member.hides;
-    return blind && sides.some((name) => this.#world.untold.has(`${name} ${key}`));
+    return this.#isBlind(rule, source) && this.#sidesOf(rule).some((name) => this.#world.untold.has(`${name} ${key}`));
+  }
+
+  /** The stated gap of invariant 10: a leaf announces nothing to us, so that a fenced worker's write into it is found by listing alone. */
+  #isFencedUnseen({ rule, source, target, key }: Omit<Leg, "entry">): boolean {
+    return this.#isBlind(rule, source) && this.#world.fencedWrites.has(`${target} ${key}`);
+  }
+
+  /** One bucket that lists out of order keeps all of its rule from being compared, a source that hides a key that key. */
+  #isBlind(rule: Rule, source: string): boolean {
+    return this.#sidesOf(rule).some((name) => this.#world.storeNamed(name).member.misorders) || this.#world.storeNamed(source).member.hides;
+  }
+
+  #sidesOf(rule: Rule): readonly string[] {
+    return [rule.source, ...rule.destinations.map(({ bucket }) => bucket)].map(({ id }) => this.#nameOf(id));
   }
 
   /** Tags travel with events only, and a ledger that was lost takes those that wait with it; in a mesh they have several sources. */

@@ -1,3 +1,4 @@
+import { attributePass } from "../../src/data-plane/attribute-pass.ts";
 import { type BackfillSummary, backfillRule } from "../../src/data-plane/backfill.ts";
 import { CarefulWays } from "../../src/data-plane/careful-ways.ts";
 import { EventIntake } from "../../src/data-plane/event-intake.ts";
@@ -116,6 +117,12 @@ export class EngineProcess {
       onCounted: (route, objects) => this.#careful.gates.counted(route, objects),
       signal,
     });
+  }
+
+  /** Looks for attributes that differ though bytes do not. */
+  compareAttributes(rule: Rule): Promise<{ readonly wanted: number }> {
+    const { state, storeOf, clock } = this.#parts;
+    return attributePass({ rule, destinations: rule.destinations, storeOf, state, clock });
   }
 }
 

@@ -5,11 +5,11 @@ export interface StateSteps {
   readonly step: (label: string) => Promise<void>;
   /** Runs something as a turn of its own. */
   readonly later: (run: () => void) => void;
-  readonly onClaimed: (task: string, lease: string) => void;
+  readonly onClaimed: (task: LeasedTask) => void;
   /** Awaited when a call has taken effect; for who looks at the state itself. */
   readonly onEffect?: ((label: string) => Promise<void>) | undefined;
   /** Told of each outcome that the state took. */
-  readonly onRecorded: (task: string, outcome: Outcome) => void;
+  readonly onRecorded: (outcome: Outcome) => void;
 }
 
 /** The state as one process reaches it: every call takes two steps, and its effect happens at one instant between them. */
@@ -22,13 +22,13 @@ export function steppedState(state: State, steps: StateSteps): State {
       claim: (options) =>
         around(steps, "claim", async () => {
           const claimed = await state.tasks.claim(options);
-          for (const task of claimed) steps.onClaimed(idOf(task), task.lease);
+          for (const task of claimed) steps.onClaimed(task);
           return claimed;
         }),
       record: (outcomes) =>
         around(steps, "record", async () => {
           const held = await state.tasks.record(outcomes);
-          for (const [i, outcome] of outcomes.entries()) if (held[i] === true) steps.onRecorded(idOf(outcome.task), outcome);
+          for (const [i, outcome] of outcomes.entries()) if (held[i] === true) steps.onRecorded(outcome);
           return held;
         }),
     },
@@ -38,10 +38,6 @@ export function steppedState(state: State, steps: StateSteps): State {
     safeguards: stepped("safeguards", state.safeguards, steps),
     close: () => state.close(),
   };
-}
-
-function idOf({ route, key }: LeasedTask): string {
-  return `${route.rule} ${route.source} ${route.destination} ${key}`;
 }
 
 async function around<T>(steps: StateSteps, label: string, effect: () => Promise<T>): Promise<T> {

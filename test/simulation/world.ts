@@ -10,6 +10,7 @@ import { type MemorySnapshot, MemoryState } from "../../src/testing/memory-state
 import { Chance } from "./chance.ts";
 import { EngineProcess, isComparedItself, type ProcessParts } from "./engine.ts";
 import { type FaultRates, Faults } from "./faults.ts";
+import { FencedWrites } from "./fenced-writes.ts";
 import { HoldingsTrace } from "./holdings-trace.ts";
 import { describeOperation, type Operation } from "./operations.ts";
 import { type Delivery, Post, type Receiver } from "./post.ts";
@@ -18,7 +19,7 @@ import { steppedState } from "./stepped-state.ts";
 import { type Held, type Stepper, Steps } from "./steps.ts";
 import { SimulatedStore } from "./store.ts";
 import { HOUR, MINUTE, SECOND } from "./times.ts";
-import { describeTopology, type Member, type Topology } from "./topology.ts";
+import { describeTopology, KEYS, type Member, type Topology } from "./topology.ts";
 import { type ClientWrite, type EngineEffect, Witness } from "./witness.ts";
 
 export interface WorldOptions {
@@ -54,6 +55,7 @@ const PATIENCE_MS = 2 * 24 * HOUR;
 /** Out of step with the hourly comparisons. */
 const LOOK_MS: number = 17 * MINUTE;
 const ROUNDS = 8;
+const ATTRIBUTE_PASSES = 4;
 
 /**
  * Stores, clients, events and any number of processes of the real engine, in virtual time. Nothing in it reads a clock, draws a number or waits
@@ -74,6 +76,8 @@ export class World {
   readonly recordedReplicas: Set<string> = new Set();
   /** `member key` of changes of tags that a process took in. */
   readonly toldTags: Set<string> = new Set();
+  /** `member key` where the last change of the engine was that of a worker which had lost its lease. */
+  readonly fencedWrites: Set<string> = new Set();
   readonly #toldWrites = new Set<number>();
   readonly #options: WorldOptions;
   readonly #chance: Chance;
@@ -81,7 +85,7 @@ export class World {
   readonly #running: (Running | undefined)[] = [];
   readonly #births: number[] = [];
   readonly #outages = new Map<string, number>();
-  readonly #leases = new Map<string, string>();
+  readonly #fenced = new FencedWrites();
   readonly #post: Post;
   readonly #steps: Steps;
   readonly #holdings: HoldingsTrace | undefined;
@@ -159,6 +163,7 @@ export class World {
         this.storeNamed(operation.member).recreate();
         this.#acting = undefined;
         this.witness.vanished(operation.member);
+        for (const key of KEYS) this.untold.add(`${operation.member} ${key}`);
         return;
       case "outage":
         this.#outages.set(operation.member, this.scheduler.now + operation.forMs);
@@ -219,7 +224,7 @@ export class World {
     for (const [index, running] of this.#running.entries()) if (running !== undefined) this.crash(index, SECOND);
     lose();
     this.recordedReplicas.clear(); // what is not in the rows any more is not ours to delete
-    this.#leases.clear();
+    this.#fenced.lost();
   }
 
   // ——— stores and their events ———
@@ -249,9 +254,12 @@ export class World {
       this.#written = this.witness.client(place, { content, isMarked: store.isMarked(key) });
       if (content === null && !this.#deletesTravel(store, key)) this.#written.excuse = "deletes like it are not replicated";
       this.note(`  ${place.member}/${key} is now ${content ?? "gone"}`);
+      if (!this.#isSource(store.member)) this.untold.add(`${place.member} ${key}`);
       return;
     }
     this.#excuseRestored(place);
+    if (this.#fenced.mayBeFenced(store.member.bucket.id, key)) this.fencedWrites.add(`${place.member} ${key}`);
+    else this.fencedWrites.delete(`${place.member} ${key}`);
     const effect = this.witness.engine(place, content);
     this.note(`  engine: ${place.member}/${key} was ${effect.before ?? "absent"}, is now ${content ?? "gone"}`);
     this.#judge?.(effect);
@@ -262,6 +270,11 @@ export class World {
     const last = this.witness.lastAt(member, key);
     if (last === undefined || last.content !== null || last.isMarked || this.witness.contentAt(member, key) !== null) return;
     if (!this.#toldWrites.has(last.id)) last.excuse ??= "mended before its event came";
+  }
+
+  /** Whether anybody listens to its events. */
+  #isSource({ bucket }: Member): boolean {
+    return this.topology.rules.some(({ source }) => source.id === bucket.id);
   }
 
   #deletesTravel(store: SimulatedStore, key: string): boolean {
@@ -315,12 +328,12 @@ export class World {
       state: steppedState(this.state, {
         step: (label) => this.#steps.atState(stepper, label),
         later: (run) => void this.scheduler.at(actor, { at: this.scheduler.now, order: order.draw(`bell ${timers++}`) }, run),
-        onClaimed: (task, lease) => void this.#leases.set(task, lease),
+        onClaimed: (task) => this.#fenced.claimed(task),
         onEffect: this.#holdings === undefined ? undefined : () => this.#noteHoldings(),
-        onRecorded: (task, outcome) => this.#recorded(actor, task, outcome),
+        onRecorded: (outcome) => this.#recorded(actor, outcome),
       }),
       storeOf,
-      transfer: new EmbeddedTransfer({ storeOf }),
+      transfer: this.#fenced.through(actor, new EmbeddedTransfer({ storeOf })),
       clock: this.scheduler.clockOf(actor, () => order.draw(`timer ${timers++}`)),
       newId: this.#ids(actor.name),
       deleteGate: this.#options.deleteGate ?? { max: 1_000, percent: 100, windowMs: HOUR },
@@ -332,9 +345,10 @@ export class World {
     return new EngineProcess(this.#options.tamper?.(parts) ?? parts);
   }
 
-  #recorded(actor: Actor, task: string, { task: { lease, route, key }, entry }: Outcome): void {
-    if (this.#leases.get(task) !== lease) this.problem(10, `${actor.name} recorded ${task} under a lease that had passed on`);
+  #recorded(actor: Actor, { task, entry }: Outcome): void {
+    const { route, key } = task;
     const way = `${this.nameOf(route.source)}→${this.nameOf(route.destination)}/${key}`;
+    if (!this.#fenced.recorded(task)) this.problem(10, `${actor.name} recorded ${way} under a lease that had passed on`);
     this.note(`  ${actor.name} records ${way}: ${entry.operation} ${entry.status} ${entry.reason ?? ""}`);
     const { replica } = entry;
     if (replica !== null)
@@ -394,11 +408,22 @@ export class World {
     if (!(await this.quiet())) return;
     for (let round = 1; round <= ROUNDS; round++) {
       const effects = this.witness.effects.length;
-      for (const rule of this.topology.rules.filter(isComparedItself)) await this.#syncNow(rule);
+      for (const rule of this.topology.rules.filter(isComparedItself)) await this.#compared((engine) => engine.sync(rule));
       if (!(await this.quiet())) return;
-      if (round > 1 && this.witness.effects.length === effects) return;
+      if (round > 1 && this.witness.effects.length === effects) return this.#compareAttributes();
     }
     this.problem(5, `still changing after ${ROUNDS} comparisons`);
+  }
+
+  /** What neither events nor listings told is found by the attribute pass, and by one. */
+  async #compareAttributes(): Promise<void> {
+    let wanted = 0;
+    for (let pass = 1; pass <= ATTRIBUTE_PASSES; pass++) {
+      wanted = 0;
+      for (const rule of this.topology.rules) wanted += (await this.#compared((engine) => engine.compareAttributes(rule)))?.wanted ?? 0;
+      if (wanted === 0 || !(await this.quiet())) return;
+    }
+    this.problem(5, `${wanted} attributes still differ after ${ATTRIBUTE_PASSES} passes`);
   }
 
   /** Waits until no event travels, no step is under way and no task waits; false where that does not come about. */
@@ -433,13 +458,15 @@ export class World {
     return end;
   }
 
-  async #syncNow(rule: Rule): Promise<void> {
+  /** Has one process compare something; undefined where a listing is not in order. */
+  async #compared<T>(compare: (engine: EngineProcess) => Promise<T>): Promise<T | undefined> {
     const running = this.#running.find((candidate) => candidate !== undefined);
-    if (running === undefined) return;
+    if (running === undefined) return undefined;
     try {
-      await this.until(running.engine.sync(rule));
+      return await this.until(compare(running.engine));
     } catch (error) {
       if (!isReplicationError(error) || error.code !== "ListingOutOfOrder") throw error;
+      return undefined;
     }
   }
 }

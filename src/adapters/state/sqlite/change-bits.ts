@@ -8,7 +8,7 @@ const BITS = { deleted: 1, expired: 2, attributes: 4, written: 8, approved: 16, 
 const NAMES = Object.keys(BITS) as (keyof Changes)[];
 
 /** All that there are, by their bits: tasks are many, and these are few. */
-const ALL: readonly Changes[] = Array.from({ length: 32 }, (_, bits) => {
+const ALL: readonly Changes[] = Array.from({ length: 2 ** NAMES.length }, (_, bits) => {
   return Object.freeze(Object.fromEntries(NAMES.filter((name) => (bits & BITS[name]) !== 0).map((name) => [name, true])));
 });
 
@@ -19,7 +19,7 @@ export function toChangeBits(changes: Changes | undefined): number {
 }
 
 export function fromChangeBits(bits: number): Changes {
-  return ALL[bits] ?? {};
+  return ALL[bits] as Changes;
 }
 
 /** What is to be done as far as the announcements tell; what is done follows from the source as it is read. */
