@@ -3,7 +3,7 @@ import { type DiffRow, toRoute } from "../data-plane/diff.ts";
 import type { AimOutcome } from "../data-plane/replicate.ts";
 import { toReplica } from "../data-plane/replicate.ts";
 import { RuleIndex } from "../data-plane/rule-index.ts";
-import { type SyncEvent, type SyncSummary, syncRule } from "../data-plane/sync.ts";
+import { emptySummary, type SyncEvent, type SyncSummary, syncRule } from "../data-plane/sync.ts";
 import { ReplicationError } from "../domain/error.ts";
 import type { RetryPolicy } from "../domain/retry.ts";
 import { type Destination, isFirstDirection, type Rule } from "../domain/rule.ts";
@@ -46,7 +46,7 @@ export async function syncBuckets(run: SyncRun): Promise<readonly { readonly rul
     const index = new RuleIndex(run.config?.rules ?? run.rules);
     for (const rule of run.rules.filter(isFirstDirection)) {
       const careful = isCareful(rule, index);
-      const summaries = await syncRule({
+      const compared = await syncRule({
         ...run,
         rule,
         destinations: rule.destinations,
@@ -59,6 +59,7 @@ export async function syncBuckets(run: SyncRun): Promise<readonly { readonly rul
         onEvent: (event) => run.onEvent(event, rule),
         keep: state && ((row, outcome) => keep(state, { rule, row, outcome })),
       });
+      const summaries = [...compared, ...ownSummary(rule, run)];
       if (careful && !run.dryRun && state && run.config) await repair({ rule, summaries, run, config: run.config, state, stores });
       results.push({ rule, summaries });
     }
@@ -77,6 +78,14 @@ function isCareful(rule: Rule, index: RuleIndex): boolean {
 
 /** What is wrong with the ledger stays in the state, and `status` says so. */
 const TOLD_BY_STATUS = { warn: () => {}, error: () => {} };
+
+/** A mesh is compared from its first member, which may lack something too. */
+function ownSummary({ id, mesh, source }: Rule, { config, dryRun }: SyncRun): readonly SyncSummary[] {
+  if (mesh === undefined || dryRun) return [];
+  const destinations = (config?.rules ?? []).filter((rule) => rule.id === id).flatMap((rule) => rule.destinations);
+  const own = destinations.find(({ bucket }) => bucket.id === source.id);
+  return own === undefined ? [] : [emptySummary(own)];
+}
 
 interface Repair {
   readonly rule: Rule;

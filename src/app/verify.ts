@@ -34,7 +34,7 @@ export async function verify(run: VerifyRun): Promise<readonly { readonly rule: 
         destinations: rule.destinations,
         storeOf: stores.storeOf,
         ledger: state?.ledger,
-        extrasExpected: run.config !== undefined && rule.deletes === "none",
+        extrasExpected: run.config !== undefined && rule.deletes === "none" && rule.mesh === undefined,
         clock: systemClock,
         onDifference: (difference) => run.onDifference(rule, difference),
       });

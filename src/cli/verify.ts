@@ -31,7 +31,8 @@ export async function run(invocation: Invocation): Promise<number> {
     const { output, options, env } = invocation;
     let differences = 0;
     const onDifference = (rule: Rule, difference: Difference) => {
-      if (difference.kind !== "EXTRA") differences++;
+      // What one member of a mesh alone has, the others lack.
+      if (difference.kind !== "EXTRA" || rule.mesh !== undefined) differences++;
       return output.json
         ? output.item(toItem(rule, difference, chosen.isConfigured))
         : output.line(toLine(rule, difference, chosen.isConfigured));

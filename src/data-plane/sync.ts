@@ -203,7 +203,8 @@ class SyncRun {
   }
 }
 
-function emptySummary(destination: Destination): SyncSummary {
+/** A summary with nothing counted yet. */
+export function emptySummary(destination: Destination): SyncSummary {
   const zero = { compared: 0, equal: 0, missing: 0, different: 0, extra: 0, hidden: 0, unproven: 0, excluded: 0 };
   return { destination, ...zero, copied: 0, failed: 0, bytesCopied: 0 };
 }

@@ -166,6 +166,7 @@ class VerifyRun {
     const entry = await this.#entry(row);
     if (entry?.status === "PENDING" || entry?.status === "HELD") summary.pending++;
     else if (entry?.status === "REPLICA" && entry.reason === "NoTransit") summary.excluded++;
+    else if (verdict === "EXTRA" && entry?.reason === "DeletesNotReplicated") summary.expected++;
     else {
       if (verdict === "MISSING") summary.missing++;
       else if (verdict === "DIFFERENT") summary.different++;

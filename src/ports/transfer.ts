@@ -46,7 +46,10 @@ export type TransferOutcome =
       readonly etag: string;
       readonly versionId?: string | undefined;
       readonly proof: Proof;
-      /** What the destination could not hold, by name (`StorageClassNotKept`, `ETagNotKept`, `TagsNotKept`). */
+      /**
+       * What the destination could not hold, by name: `AclNotKept`, `ChecksumNotKept`, `EncryptionNotKept`, `ETagNotKept`, `ExpiresNotKept`,
+       * `ObjectLockNotKept`, `RetentionExpired`, `StampNotKept`, `StorageClassNotKept`, `TagsNotKept`, `WebsiteRedirectNotKept`.
+       */
       readonly notes: readonly string[];
     }
   | { readonly kind: "not-accepted" }

@@ -1,4 +1,5 @@
 // Contract suites for adapters of replicast's ports, for whoever writes one.
+export { describeFidelity } from "./fidelity-contract.ts";
 export { describeHoldings } from "./holdings-contract.ts";
 export { describeJournal } from "./journal-contract.ts";
 export { describeLedger } from "./ledger-contract.ts";

@@ -22,7 +22,7 @@ const ROUTES: readonly Route[] = ["one", "two"].map((name) => ({
 }));
 const KEYS = ["a", "b", "c", "d", "e"] as const;
 const LEASE_MS = 10;
-const CHANGES = ["deleted", "expired", "attributes", "written", "approved"] as const;
+const CHANGES = ["deleted", "expired", "attributes", "written", "approved", "missed"] as const;
 const BUCKET = "s3://host/one";
 const CONTENT: Content = { origin: "s3://host/source", originTime: 0, originEtag: null, dot: 0, history: {} };
 /** In memory where there is such a place: the disk's syncs are not what is tested here. */
