@@ -136,6 +136,7 @@ class LeafChange {
     this.operation = "delete";
     const about = { operation: "delete", origin } as const;
     if (rule.deletes === "none") return settled("SKIPPED", "DeletesNotReplicated", about);
+    if (!rule.expirations && this.#isExpiration(row)) return settled("SKIPPED", "Expired", about);
     if (rule.deletes === "markers" && !isMarker) return settled("SKIPPED", "NoDeleteMarker", about);
     const replica = row?.replica ?? null;
     if (replica === null) return this.#unknownThere(about);
@@ -151,6 +152,12 @@ class LeafChange {
       signal: this.#signal,
     });
     return end.kind === "moved-on" ? settled("SKIPPED", "NotOurs", about) : settled("COMPLETED", null, about);
+  }
+
+  /** A lifecycle's delete, by its event or by the row that its event left; a client's delete after it has an event of its own. */
+  #isExpiration(row: LedgerEntry | undefined): boolean {
+    const { changes } = this.#task;
+    return changes?.deleted === true ? changes.expired === true : row?.reason === "Expired";
   }
 
   /** Without a row that says we put it there nothing is removed (invariant 4); what is not there is deleted already. */

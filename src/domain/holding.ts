@@ -12,6 +12,8 @@ export interface Content {
   /** The number of this write in the history of its origin: who knows of it knows of all before it. */
   readonly dot: number;
   readonly history: History;
+  /** A lifecycle deleted it. */
+  readonly isExpiration?: boolean | undefined;
   /** It was found, and nothing tells what it was written over: no row, no intent, no stamp. */
   readonly isFound?: boolean | undefined;
   /** How often its tags were changed alone since it was written: of two sets of tags the later stays, whoever wrote the bytes. */
