@@ -10,7 +10,7 @@ import type { RetryPolicy } from "../domain/retry.ts";
 import type { Rule } from "../domain/rule.ts";
 import type { LogFields, Logger } from "../ports/logger.ts";
 import type { Meter } from "../ports/meter.ts";
-import type { Outcome, State } from "../ports/state.ts";
+import type { Outcome, State, TaskStore } from "../ports/state.ts";
 import type { Stores } from "./stores.ts";
 import { systemClock } from "./system-clock.ts";
 
@@ -35,6 +35,8 @@ export interface CarefulSync {
 }
 
 const IDLE_CHECK_MS = 20;
+/** Longer than any pause that this sync makes by itself. */
+const SOON_MS = 30_000;
 const MAX_BACKLOG = 5_000;
 /** For what is in flight when a person breaks off. */
 const DRAIN_MS = 30_000;
@@ -46,7 +48,9 @@ const DRAIN_MS = 30_000;
 export async function syncCarefully(sync: CarefulSync): Promise<void> {
   const { config, state, stores, signal, retry, concurrency } = sync;
   const { storeOf, transfer } = stores;
-  const rules = new RuleIndex(config.rules);
+  const chosen = new Set(sync.rules.map(({ id }) => id));
+  // Who names a rule that is disabled wants it done once.
+  const rules = new RuleIndex(config.rules.map((rule) => (chosen.has(rule.id) ? { ...rule, enabled: true } : rule)));
   const clock = systemClock;
   const { deleteGate } = config;
   const careful = new CarefulWays({
@@ -65,7 +69,6 @@ export async function syncCarefully(sync: CarefulSync): Promise<void> {
   const { onOutcome } = sync;
   const trouble = new StateTrouble();
   const worker = new Worker({ tasks, transfer, rules, clock, logger: trouble, meter, retry, concurrency, careful, onOutcome });
-  const chosen = new Set(sync.rules.map(({ id }) => id));
   worker.setPaused(config.rules.map(({ id }) => id).filter((id) => !chosen.has(id)));
   const waiting = async () => {
     const pending = await tasks.pending();
@@ -80,13 +83,19 @@ export async function syncCarefully(sync: CarefulSync): Promise<void> {
       const summary = await backfillRule({ rule, rules, state, storeOf, clock, meter, room, relearn: sync.relearn, signal });
       sync.onCompared?.(rule, summary);
     }
-    while (!signal.aborted && (!worker.isIdle || (await waiting()) > 0)) {
+    while (!signal.aborted && (!worker.isIdle || ((await waiting()) > 0 && (await isDueSoon(tasks))))) {
       trouble.check();
       await clock.sleep(IDLE_CHECK_MS, signal);
     }
   } finally {
     await worker.drain(DRAIN_MS);
   }
+}
+
+/** What an earlier run put off for long is not waited for: a person waits for this one. */
+async function isDueSoon(tasks: TaskStore): Promise<boolean> {
+  const next = await tasks.nextDueAt();
+  return next === undefined || next < systemClock.now() + SOON_MS;
 }
 
 /** What went wrong with objects is told by the outcomes; a state that cannot be used ends the sync, for a person waits for it. */

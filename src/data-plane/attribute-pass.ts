@@ -54,11 +54,14 @@ export interface AttributeScheduleOptions {
 
 /** A timer knows at most 24.8 days. */
 const LONGEST_SLEEP_MS = 2 ** 31 - 1;
+/** After a pass that could not be made. */
+const RETRY_MS = 60 * 60_000;
 
 /** Runs the attribute pass of each rule at its period, one after the other; the first a period after the rule was first run. */
 export class AttributeSchedule {
   readonly #options: AttributeScheduleOptions;
   readonly #abort = new AbortController();
+  readonly #failedAt = new Map<Rule, number>();
   #running: Promise<void> = Promise.resolve();
 
   constructor(options: AttributeScheduleOptions) {
@@ -79,15 +82,18 @@ export class AttributeSchedule {
     const { clock, rules, logger } = this.#options;
     const { signal } = this.#abort;
     while (!signal.aborted && rules.length > 0) {
+      let next: { readonly rule: Rule; readonly at: number } | undefined;
       try {
         const due = await Promise.all(rules.map(async (rule) => ({ rule, at: await this.#dueAt(rule) })));
-        const next = due.reduce((first, one) => (one.at < first.at ? one : first));
+        next = due.reduce((first, one) => (one.at < first.at ? one : first));
         await doze(clock, Math.min(LONGEST_SLEEP_MS, Math.max(0, next.at - clock.now())), signal);
         if (!signal.aborted && next.at <= clock.now()) await this.#pass(next.rule);
       } catch (error) {
         const { code, message, hint } = toReplicationError(error);
-        logger.error("the attributes of a rule cannot be compared", { code, error: message, hint });
-        await doze(clock, Math.min(this.#options.everyMs, 60 * 60_000), signal);
+        logger.error("the attributes of a rule cannot be compared", { rule: next?.rule.id, code, error: message, hint });
+        // That rule alone waits; the others have their turn (invariant 7).
+        if (next !== undefined) this.#failedAt.set(next.rule, clock.now());
+        else await doze(clock, RETRY_MS, signal);
       }
     }
   }
@@ -95,13 +101,15 @@ export class AttributeSchedule {
   async #dueAt(rule: Rule): Promise<number> {
     const { journal, clock, everyMs } = this.#options;
     const last = (await journal.syncProgress(nameOf(rule)))?.finishedAt ?? (await journal.ruleSince(rule.id, clock.now()));
-    return last + everyMs;
+    const failedAt = this.#failedAt.get(rule);
+    return Math.max(last + everyMs, failedAt === undefined ? 0 : failedAt + Math.min(everyMs, RETRY_MS));
   }
 
   async #pass(rule: Rule): Promise<void> {
     const { pass, journal, clock, logger } = this.#options;
     const startedAt = clock.now();
     const found = await pass(rule, this.#abort.signal);
+    this.#failedAt.delete(rule);
     if (this.#abort.signal.aborted) return;
     await journal.saveSyncProgress(nameOf(rule), { startedAt, after: null, finishedAt: clock.now() });
     logger.info("compared attributes", { rule: rule.id, ...found });

@@ -49,8 +49,10 @@ export function interiorFindings(
   });
   const isNews = (row: DiffRow) => row.finding === "EQUAL" && (options.relearn || row.entry?.replica == null);
   const equal = members.filter((_, i) => isNews(rows[i] as DiffRow));
+  const all = [source, ...members];
+  const alike = new Set([source, ...members.filter((_, i) => rows[i]?.finding === "EQUAL")]);
   const differences =
-    rule.mesh === undefined ? oneWay(rows, { source, members }, options) : allWays(first.key, [source, ...members], options);
+    rule.mesh === undefined ? oneWay(rows, { source, members }, options) : allWays(first.key, { members: all, alike }, options);
   if (equal.length === 0) return { wants: differences, holdings: [] };
   // Who wrote it first matters where it may not travel on: then each is asked, for it may carry a stamp (invariant 6).
   const isAsked = [source, ...equal].some(({ bucket }) => hasOtherWays(bucket, options));
@@ -70,13 +72,24 @@ function oneWay(
   return members.flatMap((member, i) => {
     const row = rows[i] as DiffRow;
     if (row.finding === "EQUAL") return [];
-    const mayBeDelete = source.listed === undefined && member.listed !== undefined && options.rule.deletes !== "none";
+    const mayBeDelete =
+      source.listed === undefined && member.listed !== undefined && options.rule.deletes !== "none" && row.entry?.replica != null;
     return source.listed !== undefined || mayBeDelete ? wantOf(row.key, [source, member], options) : [];
   });
 }
 
-function allWays(key: string, members: readonly Member[], options: InteriorRowsOptions): readonly Want[] {
-  return members.flatMap((from) => members.flatMap((to) => (from === to || isAlike(from, to) ? [] : wantOf(key, [from, to], options))));
+/** `alike`: members that are known to hold the same, also where their ETags differ for good. */
+interface Compared {
+  readonly members: readonly Member[];
+  readonly alike: ReadonlySet<Member>;
+}
+
+function allWays(key: string, { members, alike }: Compared, options: InteriorRowsOptions): readonly Want[] {
+  const { rule, wasCompared } = options;
+  // Where nothing is, there is nothing to bring but the news of a delete.
+  const mayBring = (from: Member) => from.listed !== undefined || (wasCompared && rule.deletes !== "none");
+  const differ = (a: Member, b: Member) => a !== b && !isAlike(a, b) && !(alike.has(a) && alike.has(b));
+  return members.filter(mayBring).flatMap((from) => members.flatMap((to) => (differ(from, to) ? wantOf(key, [from, to], options) : [])));
 }
 
 function isAlike(a: Member, b: Member): boolean {

@@ -151,7 +151,7 @@ class BackfillRun {
 
   async tellCounts(): Promise<void> {
     const { rule, destinations, onCounted } = this.#options;
-    if (onCounted === undefined || rule.deletes === "none") return;
+    if (onCounted === undefined) return;
     for (const [index, destination] of destinations.entries()) await onCounted(toRoute(rule, destination), this.#counts[index] ?? 0);
   }
 

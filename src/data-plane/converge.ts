@@ -41,6 +41,8 @@ export interface ConvergeParts {
 
 /** How often sides that change under our hands are read again before the task is left for later. */
 const ROUNDS = 6;
+/** How long another write of this process to the same key is waited for. */
+const WRITE_WAITS_MS = 30_000;
 /** A write that nobody has heard of for so long is not waited for: what it carries moves at a mebibyte a second at least. */
 const INTENT_MS = 20_000;
 /** How long what a bucket lost without a word is given for the event of its delete to come. */
@@ -53,12 +55,14 @@ const INTENT_BYTES_PER_MS = 1_049;
  */
 export async function converge(parts: ConvergeParts, assignment: Assignment): Promise<Settlement> {
   let mustLook = false;
+  let wasRefused = false;
   for (let round = 0; round < ROUNDS; round++) {
-    const attempt = new Attempt(parts, assignment, mustLook);
+    const attempt = new Attempt(parts, assignment, { mustLook, wasRefused });
     const end = await attempt
       .run()
       .catch((error: unknown) => failed(error, { operation: attempt.operation, wants: attempt.substitutes(error) }));
     if (end !== "again" && end !== "look") return end;
+    wasRefused ||= mustLook && end === "look";
     mustLook ||= end === "look";
   }
   return failed(new ReplicationError("PreconditionFailed", `${assignment.task.key} changed each time it was read`));
@@ -67,6 +71,8 @@ export async function converge(parts: ConvergeParts, assignment: Assignment): Pr
 interface AttemptOptions {
   /** The destination is to be read, not believed. */
   readonly mustLook: boolean;
+  /** A write on the condition of what was read a moment before did not pass. */
+  readonly wasRefused: boolean;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -90,11 +96,11 @@ class Attempt {
   /** What is being tried. */
   operation: Operation = "copy";
 
-  constructor(parts: ConvergeParts, { task, aim, signal }: Assignment, mustLook: boolean) {
+  constructor(parts: ConvergeParts, { task, aim, signal }: Assignment, rounds: Omit<AttemptOptions, "signal">) {
     this.#parts = parts;
     this.#task = task;
     this.#aim = aim;
-    this.#options = { mustLook, signal };
+    this.#options = { ...rounds, signal };
     this.#key = destinationKey(aim.destination, task.key);
   }
 
@@ -113,6 +119,7 @@ class Attempt {
       sourceBucket: rule.source.id,
       policy: rule.conflict,
       members: rule.mesh ?? [rule.source.id, destination.bucket.id],
+      isOneWay: rule.mesh === undefined,
       known,
     });
     return this.#act(decision, source, target);
@@ -143,9 +150,15 @@ class Attempt {
     const { rule } = this.#aim;
     const { changes, eventTime, key } = this.#task;
     const announced = changes?.deleted === true && (changes.expired !== true || rule.expirations);
-    const evidence = { announced, at: eventTime ?? this.#parts.clock.now() };
+    const evidence = { announced, expired: changes?.expired, at: eventTime ?? this.#parts.clock.now() };
     try {
-      return await this.#parts.reader.read(rule.source, key, { evidence, withTags: this.#withTags, signal: this.#options.signal });
+      const isRetagged = changes?.attributes === true && eventTime !== null;
+      return await this.#parts.reader.read(rule.source, key, {
+        evidence,
+        withTags: this.#withTags,
+        isRetagged,
+        signal: this.#options.signal,
+      });
     } catch (error) {
       this.#sourceFailed = true;
       throw error;
@@ -257,15 +270,33 @@ class Attempt {
 
   /** Announces a write and makes it. The key is let go of at once where nothing was written, else when the outcome is recorded. */
   async #writing(intent: Intent, target: Reading, write: () => Promise<Written>): Promise<End> {
-    const open = await this.#parts.ownWrites.begin(intent.bucket, intent.key);
+    const open = await this.#parts.ownWrites.begin(intent.bucket, intent.key, WRITE_WAITS_MS);
+    if (open === undefined) throw new ReplicationError("BeingWritten", `${intent.key} is being written`, { retryAfterMs: WRITE_WAITS_MS });
     let written: Written = { end: "again" };
     try {
       if (await this.#announce(intent, target)) written = await write();
+      // Where that fails they stay, and the next write tries again: this one is made, and has to be recorded.
+      if (typeof written.end !== "string" && target.hasIntents) await this.#forgetOvertaken(intent).catch(() => undefined);
     } finally {
       if (typeof written.end === "string") open.ended();
     }
     const { end, announced } = written;
     return typeof end === "string" ? end : { ...end, onRecorded: () => open.ended(announced) };
+  }
+
+  /**
+   * Closes what earlier attempts left announced: their conditions cannot hold any more, and a client that brings an old version back must not
+   * be taken for them. Where conditions are not honoured one may still land, and is kept to be recognised by (invariant 10).
+   */
+  async #forgetOvertaken({ id, bucket, key, content }: Intent): Promise<void> {
+    const { holdings, clock } = this.#parts;
+    const can = await this.#storeOf(this.#aim.destination.bucket).capabilities(this.#options.signal);
+    const { intents } = await holdings.known(bucket, key);
+    for (const other of intents) {
+      const isConditional = other.expected === null ? can.conditionalDelete : can.conditionalPut;
+      const isOver = other.id !== id && other.expiresAt <= clock.now() && compareContents(other.content, content) !== "newer";
+      if (isConditional && isOver) await holdings.withdraw(other.id);
+    }
   }
 
   /** What went without a word may have been deleted, and the event be on its way: it is put back a while later (invariant 4). */
@@ -300,7 +331,7 @@ class Attempt {
       isStamped: intent.expected?.stamp != null && !outcome.notes.includes("StampNotKept"),
     };
     const replica = this.#held(target, object, content);
-    const holdings = [replica, ...(isConflict ? alsoWon(source, content) : [])];
+    const holdings = [replica, ...(isConflict ? alsoWon(source, content) : withTags(source, object.tagsHash))];
     await this.#conflictEnded(isConflict ? { source, target, winner: this.#aim.rule.source.id } : null);
     return settled("COMPLETED", null, {
       notes: outcome.notes,
@@ -327,6 +358,7 @@ class Attempt {
     const side = source.side as Side & { kind: "deleted" };
     const { origin } = side.content;
     if (rule.deletes === "none") return settled("SKIPPED", "DeletesNotReplicated", { operation: "delete", origin });
+    if (side.content.isExpiration === true && !rule.expirations) return settled("SKIPPED", "Expired", { operation: "delete", origin });
     if (rule.deletes === "markers" && !source.isMarker) return settled("SKIPPED", "NoDeleteMarker", { operation: "delete", origin });
     if (target.holding === undefined || target.side.kind !== "object")
       return settled("SKIPPED", "NotOurs", { operation: "delete", origin });
@@ -452,7 +484,7 @@ class Attempt {
     const { bucket, storageClass, encryption } = destination;
     const held = target.side.kind === "object" ? target.side.object.etag : null;
     // Some stores take a delete marker for an object when asked for "nothing there": after one refusal it is written over what was seen.
-    const ifHolds = target.isMarker && this.#options.mustLook ? undefined : held;
+    const ifHolds = target.isMarker && this.#options.wasRefused ? undefined : held;
     return { bucket, key: this.#key, storageClass, encryption, preserve: rule.preserve, ifHolds, stamp };
   }
 
@@ -507,6 +539,13 @@ class Attempt {
   }
 }
 
+/** The tags that were copied are the source's: only then is a later change of them seen as one. */
+function withTags({ holding }: Reading, tagsHash: string | null): readonly Holding[] {
+  const object = holding?.object ?? null;
+  if (holding === undefined || object === null || tagsHash === null || object.tagsHash === tagsHash) return [];
+  return [{ ...holding, object: { ...object, tagsHash } }];
+}
+
 /** The source's side of a conflict that it won: it descends from both from now on. */
 function alsoWon({ holding }: Reading, content: Content): readonly Holding[] {
   return holding === undefined ? [] : [{ ...holding, content }];
@@ -540,5 +579,7 @@ function toConflictSide(bucket: string, key: string, side: Side): ConflictSide {
 
 /** Whether the store said no: then nothing was written. */
 function isRefusal({ disposition, code }: ReplicationError): boolean {
+  // What a destination lacks is seen in its answer, when the object is there already.
+  if (code === "CapabilityMissing") return false;
   return disposition === "permanent" || code === "SlowDown" || code === "BadDigest";
 }

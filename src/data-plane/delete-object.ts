@@ -1,4 +1,4 @@
-import { ReplicationError } from "../domain/error.ts";
+import { ReplicationError, toReplicationError } from "../domain/error.ts";
 import type { Rule } from "../domain/rule.ts";
 import type { ObjectStore, Observation } from "../ports/object-store.ts";
 
@@ -55,12 +55,18 @@ async function deleteOnCondition({ store, key, etag, signal }: DeleteRequest): P
 async function deleteByMarker({ store, key, signal }: DeleteRequest, decidedOn: string | undefined): Promise<DeleteEnd> {
   const { versionId, deleteMarker } = await store.delete(key, { signal });
   if (versionId === undefined || !deleteMarker) return { kind: "deleted", versionId: versionId ?? null, deleteMarker };
-  const { versions } = await store.listVersions({ prefix: key, maxKeys: 100, signal });
+  const { versions } = await store.listVersions({ prefix: key, maxKeys: 100, signal }).catch(afterTheFact);
   const history = versions.filter((version) => version.key === key);
   const under = history[history.findIndex((version) => version.versionId === versionId) + 1];
   if (decidedOn === undefined || under === undefined || under.versionId === decidedOn) return { kind: "deleted", versionId, deleteMarker };
   await store.delete(key, { versionId, signal });
   return { kind: "moved-on" };
+}
+
+/** The marker is there already, so that whatever went wrong no longer means that nothing was written. */
+function afterTheFact(error: unknown): never {
+  const { code, message, at, hint } = toReplicationError(error);
+  throw new ReplicationError(code, message, { at, hint, disposition: "retry", cause: error });
 }
 
 function isNamed({ etag, versionId }: DeleteRequest, { state }: Observation & { kind: "object" }): boolean {

@@ -155,6 +155,15 @@ describe("EventIntake", () => {
   );
 
   it(
+    "looks after a version that was taken away, which may have brought an older one back (invariant 1)",
+    scene(async (at) => {
+      await at.accept({ kind: "deleted", eventName: "ObjectRemoved:Delete", keys: ["k"], versionId: "v2" });
+      await at.accept({ kind: "deleted", eventName: "ObjectRemoved:DeleteMarkerCreated", keys: ["l"], versionId: "v3" });
+      assert.deepEqual(await at.waiting(), ["all one k", "all two k"]);
+    }),
+  );
+
+  it(
     "sets aside what nobody understood and takes the rest",
     scene(async (at) => {
       await at.acceptMessage({

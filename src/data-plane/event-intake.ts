@@ -60,7 +60,7 @@ export class EventIntake implements Intake {
   async accept(store: string, message: ParsedMessage): Promise<void> {
     const { tasks, journal } = this.#options;
     const wants: Want[] = [];
-    const notes: Promise<void>[] = [];
+    const notes: (() => Promise<void>)[] = [];
     let { ignored } = message;
     for (const event of message.events) {
       const rules = await this.#rulesFor(store, event);
@@ -71,10 +71,11 @@ export class EventIntake implements Intake {
         notes.push(...this.#noteDelete(event, rules));
       }
     }
+    // Before the tasks that look after them: what is noted behind their look would wait there for an absence that it does not explain.
+    await Promise.all(notes.map((note) => note()));
     this.#count(store, { received: message.events.length + message.ignored + message.malformed.length, ignored });
     await Promise.all([
       wants.length === 0 ? this.flush() : tasks.want(wants),
-      ...notes,
       ...message.malformed.map((record) => journal.setAside(store, record)),
     ]);
   }
@@ -103,11 +104,11 @@ export class EventIntake implements Intake {
   }
 
   /** A delete at an interior bucket is noted for every direction to see: its own task may have to wait while another runs. */
-  #noteDelete(event: BucketEvent, rules: readonly Rule[]): readonly Promise<void>[] {
+  #noteDelete(event: BucketEvent, rules: readonly Rule[]): readonly (() => Promise<void>)[] {
     const source = rules[0]?.source.id;
     const isMeant = !toChanges(event).expired || rules.some(({ expirations }) => expirations);
     if (event.kind !== "deleted" || source === undefined || !isMeant || !this.#options.rules.isInterior(source)) return [];
-    return [this.#note(source, event)];
+    return [() => this.#note(source, event)];
   }
 
   /** While we delete the key ourselves there is nothing to note, and what the delete leaves must not be kept from being stored. */

@@ -38,7 +38,8 @@ export class OverwriteWatch {
   async #count({ task: { route } }: Outcome): Promise<void> {
     const { safeguards, limits, clock, logger } = this.#options;
     const id = `${route.rule} ${route.source} ${route.destination}`;
-    const known = this.#gates.get(id) ?? { ...OPEN_GATE, population: (await safeguards.gate(route)).population };
+    const { population } = await safeguards.gate(route);
+    const known = { ...(this.#gates.get(id) ?? OPEN_GATE), population };
     const now = clock.now();
     // Told once a window: whoever is told need not be told again for each object.
     const isTold = known.shutAt !== null && known.shutAt > now - limits.windowMs;

@@ -40,10 +40,15 @@ export class OwnWrites {
     this.#clock = clock;
   }
 
-  /** Waits until no other write of this process is under way there, and begins one. */
-  async begin(bucket: string, key: string): Promise<OpenWrite> {
+  /** Begins a write when no other of this process is under way there; undefined where one still is after `ms`: it may hang for hours. */
+  async begin(bucket: string, key: string, ms: number): Promise<OpenWrite | undefined> {
     const id = idOf(bucket, key);
-    for (let open = this.#open.get(id); open !== undefined; open = this.#open.get(id)) await open.promise;
+    const until = this.#clock.now() + ms;
+    while (this.#open.has(id)) {
+      const left = until - this.#clock.now();
+      if (left <= 0) return undefined;
+      await this.settled(bucket, key, left);
+    }
     const settled = Promise.withResolvers<void>();
     this.#open.set(id, settled);
     return {

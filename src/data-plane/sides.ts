@@ -21,6 +21,8 @@ import { readHistory } from "./key-history.ts";
 export interface DeleteEvidence {
   /** A delete of this key was announced. */
   readonly announced: boolean;
+  /** The delete that was announced was a lifecycle's. */
+  readonly expired?: boolean | undefined;
   /** When it happened, in milliseconds since the epoch. */
   readonly at: number;
 }
@@ -68,6 +70,8 @@ export interface ReadOptions {
   readonly evidence: DeleteEvidence;
   /** Also reads the tags, so that a change of them alone is seen. */
   readonly withTags: boolean;
+  /** A change of the tags was announced: where nobody read them before, they count as changed. */
+  readonly isRetagged?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -77,18 +81,20 @@ export async function readSide({ store, key }: Place, known: Known, options: Rea
   if (observation.kind !== "object") return readAbsence({ store, key }, known, { observation, evidence: options.evidence });
   const { state } = observation;
   const tagsHash = options.withTags ? hashTags(await store.tags(key, { signal: options.signal })) : null;
-  const found = { state, object: toHeld(state, tagsHash) };
+  const found: Found = { state, object: toHeld(state, tagsHash), isRetagged: options.isRetagged === true, under: [] };
   const reading = readObject(store.bucket, known, found);
   const mayCover = reading.holding?.isReplica === false && reading.changed && reading.hasIntents && found.object.versionId !== null;
   if (!mayCover) return reading;
-  return readObject(store.bucket, known, found, await covered({ store, key }, known, options.signal));
+  return readObject(store.bucket, known, { ...found, under: await covered({ store, key }, known, options.signal) });
 }
 
 /** Announced writes whose versions lie under what is there: they landed, and whoever wrote over them knew of them. */
 async function covered({ store, key }: Place, { holding, intents }: Known, signal: AbortSignal | undefined): Promise<readonly Intent[]> {
-  const before = holding?.object?.versionId ?? undefined;
-  const history = await readHistory(store, { key, until: ({ versionId }) => versionId === before, signal });
-  return intents.filter(({ expected }) => history.slice(1).some((version) => version.versionId !== before && isWriteOf(expected, version)));
+  const isKnown = ({ versionId, isDeleteMarker }: ListedVersion) =>
+    holding?.object === null ? isDeleteMarker : versionId === holding?.object?.versionId;
+  const history = await readHistory(store, { key, until: isKnown, signal });
+  const since = history.slice(1).filter((version) => !isKnown(version));
+  return intents.filter(({ expected }) => since.some((version) => isWriteOf(expected, version)));
 }
 
 function isWriteOf(expected: Intent["expected"], { isDeleteMarker, etag, sizeBytes }: ListedVersion): boolean {
@@ -135,17 +141,19 @@ export function sideOf({ object, content }: Holding): Side {
 interface Found {
   readonly state: ObjectState;
   readonly object: HeldObject;
+  readonly isRetagged: boolean;
+  /** Writes of ours that a client wrote over before anybody knew that they had happened. */
+  readonly under: readonly Intent[];
 }
 
-/** `under`: writes of ours that a client wrote over before anybody knew that they had happened. */
-function readObject(bucket: Bucket, known: Known, { state, object }: Found, under: readonly Intent[] = []): Reading {
+function readObject(bucket: Bucket, known: Known, { state, object, isRetagged, under }: Found): Reading {
   const { holding, intents, revision } = known;
   const found = { state, isMarker: false, revision, hasIntents: intents.length > 0 };
   const held = holding?.object ?? null;
   // A client that writes our bytes again, with other metadata perhaps, writes no stamp.
   const lacksStamp = held?.isStamped === true && state.attributes.metadata[STAMP_NAME] === undefined;
   if (holding !== undefined && held !== null && !lacksStamp && isSameObject(held, object)) {
-    const retagged = held.tagsHash !== null && object.tagsHash !== null && held.tagsHash !== object.tagsHash;
+    const retagged = object.tagsHash !== null && (held.tagsHash === null ? isRetagged : held.tagsHash !== object.tagsHash);
     const { content: before } = holding;
     const content = retagged ? { ...before, retagged: (before.retagged ?? 0) + 1 } : before;
     const { isStamped } = held;
@@ -161,8 +169,8 @@ function readObject(bucket: Bucket, known: Known, { state, object }: Found, unde
   const content = ours ?? (over === undefined ? { ...clients, isFound: true } : clients);
   const written = ours === undefined ? object : { ...object, isStamped: state.attributes.metadata[STAMP_NAME] !== undefined };
   const next: Holding = { bucket: bucket.id, key: state.key, object: written, content, isReplica: ours !== undefined, revision };
-  const closes = [...under, ...(intent === undefined ? [] : [intent])].map(({ id }) => id);
-  return { ...found, side: sideOf(next), holding: next, changed: true, closes };
+  // Those under it stay open: another may have written the same bytes, and theirs still land.
+  return { ...found, side: sideOf(next), holding: next, changed: true, closes: intent === undefined ? [] : [intent.id] };
 }
 
 function descendant(content: Content, over: Content | undefined): Content {
@@ -212,7 +220,8 @@ function readAbsence({ store, key }: Place, known: Known, { observation, evidenc
     return { ...found, side: { kind: "absent" }, holding, changed: false };
   }
   const at = (isMarker ? observation.lastModified : undefined) ?? deletedAt ?? evidence.at;
-  const clients = clientContent({ bucket: bucket.id, at, etag: null, over: before });
+  const made = clientContent({ bucket: bucket.id, at, etag: null, over: before });
+  const clients = evidence.expired === true ? { ...made, isExpiration: true } : made;
   const content = intent?.content ?? (before === undefined ? { ...clients, isFound: true } : clients);
   const next: Holding = { bucket: bucket.id, key, object: null, content, isReplica: intent !== undefined, revision };
   const closes = intent === undefined ? [] : [intent.id];

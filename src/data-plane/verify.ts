@@ -110,6 +110,7 @@ class VerifyRun {
   async #attributeDifferences(row: DiffRow): Promise<readonly string[]> {
     const { source, replica } = this.#sides(row);
     const [a, b] = await Promise.all([fullAttributes(source.store, source.key), fullAttributes(replica.store, replica.key)]);
+    if (a === undefined || b === undefined) return []; // deleted since it was listed: the next comparison tells
     const differs: string[] = [];
     if (attributeText({ systemHeaders: a.systemHeaders, metadata: {} }) !== attributeText({ systemHeaders: b.systemHeaders, metadata: {} }))
       differs.push("headers");
@@ -196,13 +197,16 @@ interface Side {
 /** Read at a time from each side of a comparison of bytes. */
 const READ_BYTES = 4 * 1024 * 1024;
 
-async function fullAttributes(store: ObjectStore, key: string): Promise<ObjectAttributes> {
+/** Undefined for an object that is not there any more. */
+async function fullAttributes(store: ObjectStore, key: string): Promise<ObjectAttributes | undefined> {
   const state = await store.head(key);
   const tags = await store.tags(key).catch((error: unknown) => {
-    if (isReplicationError(error) && error.code === "NotImplemented") return {}; // a store without tags
+    if (!isReplicationError(error)) throw error;
+    if (error.code === "NotImplemented") return {}; // a store without tags
+    if (error.code === "NoSuchKey") return undefined;
     throw error;
   });
-  return withoutStamp({ systemHeaders: {}, metadata: {}, ...state?.attributes, tags });
+  return state === undefined || tags === undefined ? undefined : withoutStamp({ ...state.attributes, tags });
 }
 
 function emptySummary(destination: Destination): VerifySummary {

@@ -43,6 +43,8 @@ const LEASE_MS = 6 * 60 * 60_000;
 const BREATHER_MS = 1000;
 const BREATHER_MAX_MS = 60_000;
 const CLAIM_AT_ONCE = 16;
+/** Where tasks are due that the last claim did not return. */
+const LOOK_AGAIN_MS = 1_000;
 
 /**
  * Works off tasks: claims what is due, replicates each object once for all its destinations, records each outcome.
@@ -56,6 +58,8 @@ export class Worker {
   readonly #health: DestinationHealth;
   readonly #recorder: OutcomeRecorder;
   #idleRoutes: readonly Route[];
+  /** How often it was looked when the next task is due. */
+  #looks = 0;
   /** When a route that the last claim left alone may be tried again. */
   #tryAt: number | undefined;
   /** Errors of the state since it last recorded something. */
@@ -162,11 +166,14 @@ export class Worker {
   }
 
   async #wakeLater(): Promise<void> {
-    const waiting = await this.#options.tasks.nextDueAt().catch(() => undefined);
+    const look = ++this.#looks;
+    const waiting = await this.#options.tasks.nextDueAt().catch(() => this.#options.clock.now());
+    if (look !== this.#looks) return; // a later look knows better, whichever answer came first
     this.#alarm.clear();
     // A task of a route that is left alone is due and not wanted: what counts then is when the route may be tried again.
     const overdue = waiting !== undefined && waiting <= this.#options.clock.now();
-    const dueAt = overdue ? this.#tryAt : waiting;
+    // Or it became due since the claim.
+    const dueAt = overdue ? (this.#tryAt ?? this.#options.clock.now() + LOOK_AGAIN_MS) : waiting;
     if (dueAt === undefined || this.#draining || this.#breather.isSet) return;
     this.#alarm.set(Math.max(1, Math.min(dueAt - this.#options.clock.now(), 2 ** 31 - 1)));
   }
@@ -229,6 +236,7 @@ export class Worker {
     if (this.#abort.signal.aborted && settlement.kind === "failed") return;
     if (settlement.kind === "failed") {
       const { error, operation, wants } = settlement;
+      if (error.code === "BeingWritten") return settle(this.#deferred(task, error, startedAt));
       const { entry, ...outcome } = this.#failed(task, error, startedAt);
       settle({ ...outcome, entry: { ...entry, operation }, wants });
       return;
@@ -265,6 +273,14 @@ export class Worker {
         replicationLatencyMs: latency,
       },
     };
+  }
+
+  /** Another write has to end first: that is no attempt, however long it takes. */
+  #deferred(task: LeasedTask, error: ReplicationError, startedAt: number): Outcome {
+    const { route, key, lane, eventTime, changes } = task;
+    const notBefore = this.#options.clock.now() + (error.retryAfterMs ?? BREATHER_MS);
+    const ended = this.#ended(task, { startedAt, status: "SKIPPED", reason: error.code });
+    return { ...ended, wants: [{ route, key, lane, eventTime, changes, notBefore }] };
   }
 
   #failed(task: LeasedTask, error: ReplicationError, startedAt: number): Outcome {

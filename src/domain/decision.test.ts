@@ -83,6 +83,24 @@ describe("decide", () => {
   ];
   for (const [what, source, destination, expected] of TABLE) it(what, () => assert.equal(decided(source, destination), expected));
 
+  it("tags that nobody is known to have changed are the source's where nothing goes the other way (invariant 9)", () => {
+    for (const [there, here] of [
+      ["x", "y"],
+      ["y", "x"],
+    ] as const) {
+      const [source, destination] = [at("1", { A: 1 }, { tags: there }), at("1", { A: 1 }, { tags: here })];
+      const decision = decide({ source, destination, sourceBucket: "A", policy: "newest", members: MEMBERS, isOneWay: true, known: true });
+      assert.equal(spelled(decision), "retag");
+    }
+  });
+
+  it("of two that won over each other by way of a third the one that gained more is ahead (invariant 11)", () => {
+    const restored = at("3", { A: 5, B: 7 });
+    const deleted = at(null, { A: 5, B: 6 }, { origin: "B", seconds: 900 });
+    assert.equal(decided(restored, deleted), "copy");
+    assert.equal(decided(deleted, restored), "yield");
+  });
+
   it("where nothing is known of a difference a person decides, whatever the policy (invariant 11)", () => {
     for (const policy of ["newest", "priority", "hold"] as const) {
       assert.equal(decided(at("2", { A: 9 }), at("3", { B: 1 }, { origin: "B" }), { policy, known: false }), "hold");

@@ -18,6 +18,8 @@ export interface DecisionInput {
   readonly policy: ConflictPolicy;
   /** Canonical ids of the members in the order of the config's list: both buckets, where the rule is no mesh. */
   readonly members: readonly string[];
+  /** Nothing of the rule goes the other way: then of tags that nobody is known to have changed the source's are right. */
+  readonly isOneWay?: boolean | undefined;
   /** Is false where a side's history was made up because nothing is known of it: then a difference is nobody's fault, and held. */
   readonly known: boolean;
 }
@@ -46,7 +48,7 @@ export function decide(input: DecisionInput): Decision {
   const order = compareContents(source.content, destination.content);
   if (source.kind === "object" && destination.kind === "object") {
     const same = haveSameBytes(source.object, destination.object) || isSameContent(source.content, destination.content);
-    if (same) return sameBytes(source, destination, order);
+    if (same) return sameBytes(input, { source, destination, order });
   }
   if (order === "newer") return apply(source, false);
   if (order === "older") return { do: "yield", conflict: false };
@@ -63,7 +65,13 @@ function haveSameBytes(a: HeldObject, b: HeldObject): boolean {
   return a.etag === b.etag && a.sizeBytes === b.sizeBytes;
 }
 
-function sameBytes(source: ObjectSide, destination: ObjectSide, order: HistoryOrder): Decision {
+interface Alike {
+  readonly source: ObjectSide;
+  readonly destination: ObjectSide;
+  readonly order: HistoryOrder;
+}
+
+function sameBytes({ isOneWay = false }: DecisionInput, { source, destination, order }: Alike): Decision {
   const [there, here] = [source.object, destination.object];
   const isUnseen = there.tagsHash === null || here.tagsHash === null;
   // Written again at the source: with other headers or tags perhaps. A store that drops a header makes replicas differ for ever, which alone
@@ -72,13 +80,14 @@ function sameBytes(source: ObjectSide, destination: ObjectSide, order: HistoryOr
   if (mayDiffer && order === "newer") return { do: "copy", conflict: false };
   if (mayDiffer && order === "older") return { do: "yield", conflict: false };
   if (!differ(there.tagsHash, here.tagsHash)) return order === "equal" ? { do: "nothing", because: "equal" } : { do: "adopt" };
-  return isLaterTagged(source, destination) ? { do: "retag" } : { do: "yield", conflict: false };
+  return isLaterTagged(source, destination, isOneWay) ? { do: "retag" } : { do: "yield", conflict: false };
 }
 
 /** Tags have no date: of two sets changed equally often the greater digest stays, on every machine the same. */
-function isLaterTagged(source: ObjectSide, destination: ObjectSide): boolean {
+function isLaterTagged(source: ObjectSide, destination: ObjectSide, isOneWay: boolean): boolean {
   const changes = (source.content.retagged ?? 0) - (destination.content.retagged ?? 0);
-  return changes !== 0 ? changes > 0 : (source.object.tagsHash ?? "") > (destination.object.tagsHash ?? "");
+  if (changes !== 0 || isOneWay) return changes >= 0;
+  return (source.object.tagsHash ?? "") > (destination.object.tagsHash ?? "");
 }
 
 /** What was not read does not differ. */

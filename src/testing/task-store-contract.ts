@@ -114,7 +114,10 @@ const telling: StateCases = {
   "of wishes that coalesce the task tells everything that made it wanted": async (harness) => {
     const { tasks } = harness.state;
     await tasks.want([wantOf("a", { changes: { deleted: true, expired: true } }), wantOf("b", { changes: { deleted: false } })]);
-    await tasks.want([wantOf("a", { changes: { attributes: true } }), wantOf("a", { changes: { approved: true, missed: true }, lane: "backfill" })]);
+    await tasks.want([
+      wantOf("a", { changes: { attributes: true } }),
+      wantOf("a", { changes: { approved: true, missed: true }, lane: "backfill" }),
+    ]);
     const [a, b] = (await claimAll(harness)) as [LeasedTask, LeasedTask];
     assert.deepEqual(a.changes, { deleted: true, expired: true, attributes: true, approved: true, missed: true });
     assert.deepEqual(b.changes, { written: true }, "what is said to be nothing was written");

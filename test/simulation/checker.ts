@@ -31,7 +31,15 @@ export class Checker {
   #watch(effect: EngineEffect): void {
     if (effect.after !== null) this.#arrived(effect, effect.after);
     else if (effect.before !== null) this.#removed(effect, effect.before);
+    this.#unread(effect);
     this.#replaced(effect);
+  }
+
+  /** Invariant 3: where a store honours conditions nothing is overwritten that was not read before. */
+  #unread({ member, key, before, after, isBlind }: EngineEffect): void {
+    const { member: traits } = this.#world.storeNamed(member);
+    if (!isBlind || !traits.conditions || !this.#isInterior(traits.bucket.id)) return;
+    this.#world.problem(3, `${member}/${key} held ${before}, which nobody had read, and ${after ?? "a delete"} was put over it`);
   }
 
   /** Invariant 6: what comes to a member was written at one of those that its rules name. */
@@ -112,9 +120,8 @@ export class Checker {
     if (entry?.reason === "NotOurs" && !this.#isRecorded(target, key)) return;
     // What a fenced worker put there after the delete has no row that says it is ours: the stated gap.
     if (world.fencedWrites.has(`${target} ${key}`)) return;
-    const writes = world.witness.writesOf(key, new Set([source])).filter((write) => write.content === null);
-    const last = writes.at(-1);
-    if (last === undefined || last.excuse !== undefined || this.#isInterior(this.#idOf(source))) return;
+    const last = world.witness.lastAt(source, key);
+    if (last === undefined || last.content !== null || last.excuse !== undefined || this.#isInterior(this.#idOf(source))) return;
     if (rule.deletes === "markers" && !world.storeNamed(source).isMarked(key)) return;
     if (!world.witness.effects.some((effect) => effect.member === target && effect.key === key && effect.after === here.content)) return;
     world.problem(
@@ -131,7 +138,7 @@ export class Checker {
     if (entry?.status !== "COMPLETED" || entry.operation !== "copy" || replica == null || here === undefined) return;
     const leaf = rule.mesh === undefined && !this.#isInterior(this.#idOf(target));
     if (!leaf || (replica.destinationEtag === here.etag && replica.bytes === here.sizeBytes)) return;
-    if (this.#isFencedUnseen({ rule, source, target, key })) return;
+    if (this.#isFencedUnseen({ rule, source, target, key }) || this.#cannotBeListed(rule, source, key)) return;
     world.problem(
       8,
       `the row of ${target}/${key} says ${replica.destinationEtag} of ${replica.bytes} bytes, there is ${here.etag} of ${here.sizeBytes}`,
@@ -144,6 +151,8 @@ export class Checker {
     const members = rules.map((rule) => this.#nameOf(rule.source.id));
     if (members.length === 0 || (await this.#isHeld(rules, key))) return;
     if (rules.some((rule) => this.#cannotBeListed(rule, this.#nameOf(rule.source.id), key))) return;
+    // A bucket that comes back empty while the event of a removal still waits: its absence is taken for that removal, the stated gap.
+    if (members.some((member) => this.#world.vanishedRemovals.has(`${member} ${key}`))) return;
     const writes = this.#world.witness.writesOf(key, new Set(members));
     const contents = members.map((member) => this.#world.storeNamed(member).current(key)?.content ?? null);
     const told = members.map((member, i) => `${member}=${contents[i] ?? "nothing"}`).join(" ");

@@ -74,7 +74,8 @@ export class Scheduler {
     while (!condition()) {
       const turn = this.#turns.at(-1);
       if (turn === undefined || turn.at > deadline) {
-        if (turn !== undefined) this.#now = Math.max(this.#now, deadline);
+        // Also where nobody waits for anything: who waits for somebody's next turn must see the time go by.
+        if (deadline !== Number.POSITIVE_INFINITY) this.#now = Math.max(this.#now, deadline);
         return false;
       }
       this.#turns.pop();

@@ -1,3 +1,4 @@
+import type { Holding } from "../../src/domain/holding.ts";
 import type { LeasedTask, Outcome, State } from "../../src/ports/state.ts";
 
 export interface StateSteps {
@@ -8,6 +9,8 @@ export interface StateSteps {
   readonly onClaimed: (task: LeasedTask) => void;
   /** Awaited when a call has taken effect; for who looks at the state itself. */
   readonly onEffect?: ((label: string) => Promise<void>) | undefined;
+  /** Told of each holding that came to be stored. */
+  readonly onKnown: (holding: Holding) => void;
   /** Told of each outcome that the state took. */
   readonly onRecorded: (outcome: Outcome) => void;
 }
@@ -28,16 +31,34 @@ export function steppedState(state: State, steps: StateSteps): State {
       record: (outcomes) =>
         around(steps, "record", async () => {
           const held = await state.tasks.record(outcomes);
-          for (const [i, outcome] of outcomes.entries()) if (held[i] === true) steps.onRecorded(outcome);
+          for (const [i, outcome] of outcomes.entries()) {
+            if (held[i] !== true) continue;
+            steps.onRecorded(outcome);
+            for (const holding of outcome.holdings ?? []) await tellStored(state, holding, steps);
+          }
           return held;
         }),
     },
     ledger: stepped("ledger", state.ledger, steps),
     journal: stepped("journal", state.journal, steps),
-    holdings: stepped("holdings", state.holdings, steps),
+    holdings: {
+      ...stepped("holdings", state.holdings, steps),
+      observe: (holdings, closes) =>
+        around(steps, "holdings.observe", async () => {
+          const stored = await state.holdings.observe(holdings, closes);
+          if (stored) for (const holding of holdings) steps.onKnown(holding);
+          return stored;
+        }),
+    },
     safeguards: stepped("safeguards", state.safeguards, steps),
     close: () => state.close(),
   };
+}
+
+/** An outcome does not tell whether its holdings were stored: another may have been before. */
+async function tellStored({ holdings }: State, holding: Holding, steps: StateSteps): Promise<void> {
+  const known = await holdings.known(holding.bucket, holding.key);
+  if (known.holding?.object?.etag === holding.object?.etag) steps.onKnown(holding);
 }
 
 async function around<T>(steps: StateSteps, label: string, effect: () => Promise<T>): Promise<T> {

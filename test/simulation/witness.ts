@@ -8,7 +8,10 @@ export interface ClientWrite {
   readonly key: string;
   /** The bytes that are current after it; null for a delete. */
   readonly content: string | null;
-  /** Ids of the writes that whoever wrote it could know of: what had been current there before. */
+  /**
+   * Ids of the writes that whoever wrote it could know of, as far as the engine can tell: what had been current there before, but for copies
+   * that were written over before they were recorded.
+   */
   readonly follows: ReadonlySet<number>;
   /** Of a delete: whether it left a marker, which tells of it without any event. */
   readonly isMarked: boolean;
@@ -22,6 +25,8 @@ export interface EngineEffect {
   readonly key: string;
   readonly before: string | null;
   readonly after: string | null;
+  /** What it replaced was a client's that the engine had not read. */
+  readonly isBlind: boolean;
 }
 
 interface Named {
@@ -29,10 +34,26 @@ interface Named {
   readonly key: string;
 }
 
+/** What came to a place: a client's write, or one of the engine's, which nobody knows of until it is recorded or read. */
+type Step =
+  | {
+      readonly write: ClientWrite;
+      readonly etag: string | null /** The engine read it, or cannot tell it from what was there. */;
+      isSeen: boolean;
+    }
+  | { readonly of: ClientWrite; readonly etag: string | null; isKnown: boolean };
+
+/** What a client left. */
+interface ClientState {
+  readonly content: string | null;
+  readonly isMarked: boolean;
+  readonly etag: string | null;
+}
+
 interface Place {
   content: string | null;
-  /** Ids of all writes that what is current here descends from, or replaced. */
-  known: ReadonlySet<number>;
+  /** All that what is current here descends from, or replaced. */
+  steps: readonly Step[];
 }
 
 export class Witness {
@@ -51,21 +72,56 @@ export class Witness {
     return this.#origins.get(content) ?? new Set();
   }
 
-  client({ member, key }: Named, { content, isMarked }: { readonly content: string | null; readonly isMarked: boolean }): ClientWrite {
-    const before = this.#place(member, key);
-    const write: ClientWrite = { id: this.writes.length, member, key, content, isMarked, follows: before.known, excuse: undefined };
+  client({ member, key }: Named, { content, isMarked, etag }: ClientState): ClientWrite {
+    const { steps, content: before } = this.#place(member, key);
+    const write: ClientWrite = {
+      id: this.writes.length,
+      member,
+      key,
+      content,
+      isMarked,
+      get follows() {
+        return idsOf(steps);
+      },
+      excuse: undefined,
+    };
     this.writes.push(write);
-    this.#places.set(`${member} ${key}`, { content, known: new Set([...before.known, write.id]) });
+    this.#places.set(`${member} ${key}`, {
+      content,
+      steps: [...steps, { write, etag, isSeen: content === before || steps.some((step) => step.etag === etag) }],
+    });
     if (content !== null) this.#origins.set(content, new Set([...this.originsOf(content), member]));
     return write;
   }
 
-  engine({ member, key }: Named, after: string | null): EngineEffect {
+  engine(
+    { member, key }: Named,
+    { content: after, etag }: { readonly content: string | null; readonly etag: string | null },
+  ): EngineEffect {
     const place = this.#place(member, key);
-    const effect = { member, key, before: place.content, after };
+    const last = place.steps.at(-1);
+    const isBlind = last !== undefined && "write" in last && !last.isSeen && place.content !== null && place.content !== after;
+    const effect = { member, key, before: place.content, after, isBlind };
     this.effects.push(effect);
-    this.#places.set(`${member} ${key}`, { content: after, known: new Set([...place.known, ...this.#descentOf(key, after)]) });
+    const of = this.#firstOf(key, after);
+    const steps = of === undefined ? place.steps : [...place.steps, { of, etag, isKnown: false }];
+    this.#places.set(`${member} ${key}`, { content: after, steps });
     return effect;
+  }
+
+  /** The engine knows that its last write of this came to be; null: its last delete. Of any ETag where none is given. */
+  learnt({ member, key }: Named, etag?: string | null): void {
+    const { steps } = this.#place(member, key);
+    const last = steps.at(-1);
+    if (last !== undefined && "write" in last && last.etag === etag) last.isSeen = true;
+    const step = steps.findLast((one) => "of" in one && (etag === undefined || one.etag === etag));
+    if (step !== undefined && "of" in step) step.isKnown = true;
+  }
+
+  /** What a client took away before anybody knew of it is never known. */
+  tookAway({ member, key }: Named): void {
+    const place = this.#place(member, key);
+    this.#places.set(`${member} ${key}`, { ...place, steps: place.steps.filter((step) => "write" in step || step.isKnown) });
   }
 
   /** The last thing a client did there. */
@@ -93,14 +149,22 @@ export class Witness {
   }
 
   /** Of several writes that left these bytes the first is taken: it descends from the fewest, which accuses nobody wrongly. */
-  #descentOf(key: string, content: string | null): Iterable<number> {
+  #firstOf(key: string, content: string | null): ClientWrite | undefined {
     const candidates = this.writes.filter((write) => write.key === key && write.content === content);
     const [first] = candidates;
-    if (first === undefined || (content === null && candidates.length > 1)) return [];
-    return [...first.follows, first.id];
+    return content === null && candidates.length > 1 ? undefined : first;
   }
 
   #place(member: string, key: string): Place {
-    return this.#places.get(`${member} ${key}`) ?? { content: null, known: new Set() };
+    return this.#places.get(`${member} ${key}`) ?? { content: null, steps: [] };
   }
+}
+
+function idsOf(steps: readonly Step[]): ReadonlySet<number> {
+  const ids = new Set<number>();
+  for (const step of steps) {
+    if ("write" in step) ids.add(step.write.id);
+    else if (step.isKnown) for (const id of [...step.of.follows, step.of.id]) ids.add(id);
+  }
+  return ids;
 }
