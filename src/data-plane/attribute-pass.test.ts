@@ -28,7 +28,7 @@ function scene() {
     const tasks = await state.tasks.claim({ max: 100, now: clock.now(), leaseMs: 1_000 });
     return tasks.map(({ key, changes }) => [key, changes]);
   };
-  return { rule, clock, state, both, pass, route, wanted };
+  return { rule, clock, state, replica, both, pass, route, wanted };
 }
 
 describe("the attribute pass (invariants 1 and 9)", () => {
@@ -81,5 +81,33 @@ describe("the attribute pass (invariants 1 and 9)", () => {
       await schedule.stop();
     }
     assert.deepEqual(ranAt, [everyMs, everyMs * 2, everyMs * 3]);
+  });
+
+  it("a rule whose pass fails waits alone: the others have their turn (invariant 7)", async () => {
+    const { rule, clock, state } = scene();
+    const other = { ...rule, id: "other" };
+    const reached = Promise.withResolvers<void>();
+    const logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+    const pass = async ({ id }: { readonly id: string }) => {
+      if (id === rule.id) throw new Error("the bucket is gone");
+      reached.resolve();
+      return { compared: 0, wanted: 0 };
+    };
+    const schedule = new AttributeSchedule({ rules: [rule, other], everyMs: 86_400_000, pass, journal: state.journal, clock, logger });
+    schedule.start();
+    await reached.promise;
+    await schedule.stop();
+  });
+
+  it("does not end on an object that is deleted while it is looked at", async () => {
+    const { both, pass, replica } = scene();
+    both("a", { tags: { t: "1" } });
+    both("b", { tags: { t: "1" } });
+    const head = replica.head.bind(replica);
+    replica.head = async (key, options) => {
+      if (key === "a") await replica.delete("a");
+      return head(key, options);
+    };
+    assert.equal((await pass()).wanted, 1);
   });
 });
