@@ -32,14 +32,20 @@ export class KeyReader {
    */
   async known(bucket: Bucket, key: string): Promise<Known> {
     const { ownWrites, holdings, clock } = this.#parts;
-    await ownWrites.settled(bucket.id, key, WRITE_WAITS_MS);
-    const known = await holdings.known(bucket.id, key);
-    const now = clock.now();
-    const open = known.intents.find(({ expiresAt }) => expiresAt > now);
-    if (open === undefined) return known;
-    throw new ReplicationError("BeingWritten", `${bucket.name}/${key} is being written`, {
-      retryAfterMs: Math.min(MAX_DEFERRAL_MS, open.expiresAt - now),
-    });
+    const until = clock.now() + WRITE_WAITS_MS;
+    for (let reads = 1; ; reads++) {
+      await ownWrites.settled(bucket.id, key, WRITE_WAITS_MS);
+      const known = await holdings.known(bucket.id, key);
+      const now = clock.now();
+      const open = known.intents.find(({ expiresAt }) => expiresAt > now);
+      if (open === undefined) return known;
+      // One that this process announced since it was last asked ends soon, or has ended while it was read of.
+      const isOurs = ownWrites.isOpen(bucket.id, key) || reads === 1;
+      if (isOurs && now < until) continue;
+      throw new ReplicationError("BeingWritten", `${bucket.name}/${key} is being written`, {
+        retryAfterMs: Math.min(MAX_DEFERRAL_MS, open.expiresAt - now),
+      });
+    }
   }
 
   /** What a bucket is believed to hold; nothing is asked. */
