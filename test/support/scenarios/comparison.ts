@@ -40,7 +40,7 @@ export async function waitUntilEqual(world: World, key: string, places: readonly
   }
 }
 
-const PATIENCE = { timeoutMs: 30_000, intervalMs: 50 };
+const PATIENCE = { timeoutMs: 90_000, intervalMs: 50 };
 
 interface Pair {
   readonly source: Place;

@@ -148,7 +148,7 @@ async function races(world: MeshWorld): Promise<void> {
   await waitUntilIdle(daemon);
   for (const key of keys) {
     const same = async () => new Set(await Promise.all(team.map((place) => bodyOf(place, key)))).size === 1;
-    await waitFor(`${key} to be the same everywhere`, same, { timeoutMs: 30_000 });
+    await waitFor(`${key} to be the same everywhere`, same, { timeoutMs: 90_000 });
     assert.match((await bodyOf(team[0] as NamedPlace, key)) ?? "", new RegExp(`^${key} of [abc]:team$`));
   }
   await waitUntilIdle(daemon);

@@ -16,7 +16,7 @@ export interface NamedPlace extends Place {
   readonly store: StoreName;
 }
 
-const PATIENCE = { timeoutMs: 30_000, intervalMs: 50 };
+const PATIENCE = { timeoutMs: 90_000, intervalMs: 50 };
 
 /** The bucket that a reference like `a:team` names. */
 export function placeOf(world: MeshWorld, name: string): NamedPlace {

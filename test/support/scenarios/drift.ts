@@ -140,7 +140,7 @@ async function interrupted(world: World): Promise<void> {
   await settle(world);
   await fill(world.a.client, { count: 300 });
   const sync = startCommand(world, "sync", "a:photos", "b:far", "--concurrency", "1");
-  await waitFor("the first copies", async () => (await world.b.client.list("far")).length > 0, { timeoutMs: 30_000 });
+  await waitFor("the first copies", async () => (await world.b.client.list("far")).length > 0, { timeoutMs: 90_000 });
   sync.signal("SIGINT");
   const { code, stderr } = await sync.finished;
   assert.equal(code, 130, stderr);

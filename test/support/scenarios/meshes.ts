@@ -240,7 +240,7 @@ async function crash(world: MeshWorld): Promise<void> {
     assert.deepEqual(await keysOf(out), await a.client.list(a.bucket, "a:team/"));
     return true;
   };
-  await waitFor("what was written at a, and nothing of b, to be beyond the boundary", listed, { timeoutMs: 30_000 });
+  await waitFor("what was written at a, and nothing of b, to be beyond the boundary", listed, { timeoutMs: 90_000 });
   await waitUntilIdle(daemon);
   assert.deepEqual(await conflictsOf(daemon), []);
   assert.deepEqual(await out.client.list(out.bucket, "b:team/"), []);

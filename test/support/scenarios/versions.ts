@@ -12,7 +12,7 @@ import { ATTRIBUTES } from "./replication.ts";
 import type { Scenario } from "./scenario.ts";
 
 const RULE = { id: "photos", source: "a:photos", destinations: ["b:far"], versions: "all", deletes: "markers" };
-const PATIENCE = { timeoutMs: 30_000, intervalMs: 100 };
+const PATIENCE = { timeoutMs: 90_000, intervalMs: 100 };
 
 /** One version as its store lists it. */
 interface Entry {
