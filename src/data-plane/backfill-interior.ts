@@ -24,7 +24,7 @@ export interface InteriorFindings {
 }
 
 /** What a bucket lost without a word is put back only after so long: the event of a delete may come yet. */
-const GRACE_MS = 15_000;
+export const RESTORE_AFTER_MS = 15_000;
 
 interface Member {
   readonly bucket: string;
@@ -105,7 +105,7 @@ function wantOf(
   const leg = rules.aimOf({ rule: rule.id, source: from.bucket, destination: to.destination });
   if (leg === undefined || !leg.rule.enabled) return [];
   const route: Route = toRoute(leg.rule, leg.destination);
-  const notBefore = wasCompared && to.listed === undefined ? now() + GRACE_MS : undefined;
+  const notBefore = wasCompared && to.listed === undefined ? now() + RESTORE_AFTER_MS : undefined;
   return [{ route, key, lane: "backfill", eventTime: null, changes: { written: true, missed: !wasCompared }, notBefore }];
 }
 

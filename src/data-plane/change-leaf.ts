@@ -16,7 +16,7 @@ import type { KeyReader } from "./key-reader.ts";
 import { type Aim, replicate, toReplica } from "./replicate.ts";
 import type { RuleIndex } from "./rule-index.ts";
 import { type Assignment, failed, type Settlement, settled } from "./settlement.ts";
-import { type DeleteEvidence, placeOf } from "./sides.ts";
+import { type DeleteEvidence, evidenceOf, placeOf } from "./sides.ts";
 import { transitBars } from "./transit.ts";
 
 export interface ChangeLeafParts {
@@ -87,14 +87,12 @@ class LeafChange {
 
   async #source(): Promise<Source | Settlement> {
     const { rule } = this.#aim;
-    const { changes, eventTime } = this.#task;
-    const announced = changes?.deleted === true && (changes.expired !== true || rule.expirations);
-    const evidence = { announced, at: eventTime ?? this.#parts.now() };
+    const evidence = evidenceOf(this.#task, rule, this.#parts.now());
     if (this.#parts.rules.isInterior(rule.source.id)) return this.#interiorSource(evidence);
     const observation = await this.#store(rule.source).observe(this.#task.key, { signal: this.#signal });
     if (observation.kind === "object") return { kind: "object", state: observation.state, content: undefined };
     // A marker is read at the source itself; an absence alone says nothing (invariant 4).
-    if (observation.kind === "marker" || announced) {
+    if (observation.kind === "marker" || evidence.announced) {
       return { kind: "deleted", isMarker: observation.kind === "marker", origin: rule.source.id };
     }
     return { kind: "absent" };

@@ -2,8 +2,15 @@ import type { Bucket } from "../domain/bucket.ts";
 import type { Conflict, ConflictSide } from "../domain/conflict.ts";
 import { type Decision, decide, type Side } from "../domain/decision.ts";
 import { ReplicationError, toReplicationError } from "../domain/error.ts";
-import { mergeHistories } from "../domain/history.ts";
-import { type Content, compareContents, compareForNewest, type HeldObject, type Holding, type Intent } from "../domain/holding.ts";
+import {
+  type Content,
+  compareContents,
+  compareForNewest,
+  descendingFrom,
+  type HeldObject,
+  type Holding,
+  type Intent,
+} from "../domain/holding.ts";
 import { destinationKey, type Rule } from "../domain/rule.ts";
 import { stampOf } from "../domain/stamp.ts";
 import type { Operation, ReplicaRecord } from "../domain/status.ts";
@@ -11,16 +18,17 @@ import type { Clock } from "../ports/clock.ts";
 import type { ObjectStore } from "../ports/object-store.ts";
 import type { Holdings, Lane, LeasedTask, Safeguards, Want } from "../ports/state.ts";
 import type { Transfer, TransferDestination, TransferOutcome, TransferredSource } from "../ports/transfer.ts";
+import { RESTORE_AFTER_MS } from "./backfill-interior.ts";
 import type { DeleteGates } from "./delete-gates.ts";
 import { deleteObject } from "./delete-object.ts";
 import { toRoute } from "./diff.ts";
 import { filterVerdict } from "./filter-verdict.ts";
 import type { KeyReader } from "./key-reader.ts";
-import type { ExpectedEvent, OwnWrites } from "./own-writes.ts";
+import { type ExpectedEvent, type OwnWrites, WRITE_WAITS_MS } from "./own-writes.ts";
 import { type Aim, attributeHash } from "./replicate.ts";
 import type { RuleIndex } from "./rule-index.ts";
 import { type Assignment, failed, type Settled, type Settlement, settled } from "./settlement.ts";
-import { hashTags, placeOf, type Reading } from "./sides.ts";
+import { evidenceOf, hashTags, placeOf, type Reading } from "./sides.ts";
 import { transitBars } from "./transit.ts";
 
 export interface ConvergeParts {
@@ -41,12 +49,8 @@ export interface ConvergeParts {
 
 /** How often sides that change under our hands are read again before the task is left for later. */
 const ROUNDS = 6;
-/** How long another write of this process to the same key is waited for. */
-const WRITE_WAITS_MS = 30_000;
 /** A write that nobody has heard of for so long is not waited for: what it carries moves at a mebibyte a second at least. */
 const INTENT_MS = 20_000;
-/** How long what a bucket lost without a word is given for the event of its delete to come. */
-const RESTORE_AFTER_MS = 15_000;
 const INTENT_BYTES_PER_MS = 1_049;
 
 /**
@@ -105,7 +109,7 @@ class Attempt {
   }
 
   async run(): Promise<End> {
-    const { rule, destination } = this.#aim;
+    const { rule } = this.#aim;
     const source = await this.#readSource();
     if (source === undefined) return "again";
     const refused = await this.#refusal(source);
@@ -118,7 +122,7 @@ class Attempt {
       destination: target.side,
       sourceBucket: rule.source.id,
       policy: rule.conflict,
-      members: rule.mesh ?? [rule.source.id, destination.bucket.id],
+      members: this.#members,
       isOneWay: rule.mesh === undefined,
       known,
     });
@@ -149,8 +153,7 @@ class Attempt {
   async #readSource(): Promise<Reading | undefined> {
     const { rule } = this.#aim;
     const { changes, eventTime, key } = this.#task;
-    const announced = changes?.deleted === true && (changes.expired !== true || rule.expirations);
-    const evidence = { announced, expired: changes?.expired, at: eventTime ?? this.#parts.clock.now() };
+    const evidence = evidenceOf(this.#task, rule, this.#parts.clock.now());
     try {
       const isRetagged = changes?.attributes === true && eventTime !== null;
       return await this.#parts.reader.read(rule.source, key, {
@@ -215,7 +218,7 @@ class Attempt {
   }
 
   #nothing(because: "equal" | "nothing-there" | "destination-newer", source: Reading): Settlement {
-    const origin = source.side.kind === "absent" ? null : source.side.content.origin;
+    const origin = originOf(source);
     if (because === "nothing-there") return settled("SKIPPED", "SourceGone");
     if (because === "destination-newer") return settled("SKIPPED", "SourceGone", { wants: this.#wantBack() });
     if (source.side.kind !== "object") return settled("SKIPPED", "SourceGone", { origin });
@@ -406,7 +409,7 @@ class Attempt {
       const tags = await this.#copyTags().catch(async (error: unknown) => {
         throw await this.#broken(intent, toReplicationError(error));
       });
-      const merged = { ...content, history: mergeHistories(content.history, (target.side as ObjectSide).content.history) };
+      const merged = descendingFrom(content, (target.side as ObjectSide).content);
       const holdings = [this.#held(target, { ...replica, tagsHash: hashTags(tags) }, merged), ...alsoWon(source, merged)];
       const about = { operation: "attributes", replica: adopted(object, replica), origin, holdings, closes: intent.id } as const;
       return { end: settled("COMPLETED", null, about), announced: { kind: "attributes" } };
@@ -423,28 +426,28 @@ class Attempt {
 
   /** What is there came later, or won: the other direction carries it, where there is one. */
   async #yield(source: Reading, target: Reading, isConflict: boolean): Promise<End> {
-    const origin = source.side.kind === "absent" ? null : source.side.content.origin;
+    const origin = originOf(source);
     const wants = this.#wantBack();
     // Said of what is there, not of what is believed: two directions that each believe the other to be ahead would call each other for ever.
     if (target.state === undefined && !this.#options.mustLook) return "look";
     const end = settled(source.holding?.isReplica ? "REPLICA" : "SKIPPED", "DestinationNewer", { origin, wants });
     if (!isConflict || target.side.kind === "absent" || target.holding === undefined || source.side.kind === "absent") return end;
     await this.#conflictEnded({ source, target, winner: this.#aim.destination.bucket.id });
-    const content = { ...target.side.content, history: mergeHistories(target.side.content.history, source.side.content.history) };
+    const content = descendingFrom(target.side.content, source.side.content);
     return { ...end, holdings: [{ ...target.holding, content }], wants: this.#wantEverywhere(this.#aim.destination.bucket.id) };
   }
 
   async #hold(source: Reading, target: Reading): Promise<End> {
     if (target.state === undefined && !target.isMarker && !this.#options.mustLook) return "look";
     await this.#parts.safeguards.saveConflict(this.#conflict(source, target, null));
-    const origin = source.side.kind === "absent" ? null : source.side.content.origin;
+    const origin = originOf(source);
     return settled("HELD", "Conflict", { origin });
   }
 
   /** The content of a conflict's winner descends from both from now on, at every member that has it. */
   #winning(content: Content, target: Reading): Content {
     if (target.side.kind === "absent") return content;
-    return { ...content, history: mergeHistories(content.history, target.side.content.history) };
+    return descendingFrom(content, target.side.content);
   }
 
   async #conflictEnded(won: { source: Reading; target: Reading; winner: string } | null): Promise<void> {
@@ -539,6 +542,10 @@ class Attempt {
   }
 }
 
+function originOf({ side }: Reading): string | null {
+  return side.kind === "absent" ? null : side.content.origin;
+}
+
 /** The tags that were copied are the source's: only then is a later change of them seen as one. */
 function withTags({ holding }: Reading, tagsHash: string | null): readonly Holding[] {
   const object = holding?.object ?? null;
@@ -555,7 +562,7 @@ function alsoWon({ holding }: Reading, content: Content): readonly Holding[] {
 function common(a: Content, b: Content, members: readonly string[]): Content {
   const order = compareContents(a, b);
   const chosen = order === "newer" || (order !== "older" && compareForNewest(a, b, members) >= 0) ? a : b;
-  return { ...chosen, history: mergeHistories(a.history, b.history) };
+  return descendingFrom(chosen, chosen === a ? b : a);
 }
 
 function adopted(source: HeldObject, replica: HeldObject): ReplicaRecord {

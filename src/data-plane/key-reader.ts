@@ -3,7 +3,7 @@ import { ReplicationError } from "../domain/error.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { ObjectStore } from "../ports/object-store.ts";
 import type { Holdings, Known } from "../ports/state.ts";
-import type { OwnWrites } from "./own-writes.ts";
+import { type OwnWrites, WRITE_WAITS_MS } from "./own-writes.ts";
 import { assumed, type Reading, type ReadOptions, readSide } from "./sides.ts";
 
 export interface KeyReaderParts {
@@ -13,8 +13,6 @@ export interface KeyReaderParts {
   readonly ownWrites: OwnWrites;
 }
 
-/** How long another write to the same key is waited for, where this process makes it. */
-const WRITE_WAITS_MS = 30_000;
 const MAX_DEFERRAL_MS = 60_000;
 
 /** Finds out what an interior bucket holds under a key, and keeps what is known of it true. */

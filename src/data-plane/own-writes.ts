@@ -14,6 +14,8 @@ export interface OpenWrite {
   ended(announced?: ExpectedEvent): void;
 }
 
+/** How long another write of this process to the same key is waited for. */
+export const WRITE_WAITS_MS = 30_000;
 /** An event waits for so long for the write that it may be of; after that it becomes a task, which finds out by reading. */
 const EVENT_WAITS_MS = 2_000;
 /** Writes whose event has not come yet; the oldest is forgotten first, and its event costs a read then. */

@@ -1,20 +1,21 @@
 import { createHash } from "node:crypto";
 import type { Bucket } from "../domain/bucket.ts";
 import type { Side } from "../domain/decision.ts";
-import { mergeHistories } from "../domain/history.ts";
 import {
   type Content,
   clientContent,
   compareContents,
+  descendingFrom,
   type HeldObject,
   type Holding,
   type Intent,
   isSameObject,
 } from "../domain/holding.ts";
 import { attributeText, compareKeys, type ObjectAttributes, type ObjectState } from "../domain/object.ts";
+import type { Rule } from "../domain/rule.ts";
 import { readStamp, STAMP_NAME, withoutStamp } from "../domain/stamp.ts";
 import type { ListedVersion, ObjectStore, Observation } from "../ports/object-store.ts";
-import type { Known } from "../ports/state.ts";
+import type { Known, LeasedTask } from "../ports/state.ts";
 import { readHistory } from "./key-history.ts";
 
 /** What tells that an absence is a delete. */
@@ -25,6 +26,12 @@ export interface DeleteEvidence {
   readonly expired?: boolean | undefined;
   /** When it happened, in milliseconds since the epoch. */
   readonly at: number;
+}
+
+/** What a task tells of a delete at its source; a lifecycle's is none where the rule does not say so. */
+export function evidenceOf({ changes, eventTime }: LeasedTask, rule: Rule, now: number): DeleteEvidence {
+  const announced = changes?.deleted === true && (changes.expired !== true || rule.expirations);
+  return { announced, expired: changes?.expired, at: eventTime ?? now };
 }
 
 /** What a bucket holds under a key, and what that descends from. */
@@ -164,17 +171,16 @@ function readObject(bucket: Bucket, known: Known, { state, object, isRetagged, u
   }
   const intent = intents.find((one) => foretold(one, object, state));
   const ours = intent?.content ?? stampedContent(bucket, state, holding);
-  const over = under.reduce((all: Content | undefined, { content }) => descendant(content, all), holding?.content);
+  const over = under.reduce(
+    (all: Content | undefined, { content }) => (all === undefined ? content : descendingFrom(content, all)),
+    holding?.content,
+  );
   const clients = clientContent({ bucket: bucket.id, at: state.lastModified, etag: object.etag, over });
   const content = ours ?? (over === undefined ? { ...clients, isFound: true } : clients);
   const written = ours === undefined ? object : { ...object, isStamped: state.attributes.metadata[STAMP_NAME] !== undefined };
   const next: Holding = { bucket: bucket.id, key: state.key, object: written, content, isReplica: ours !== undefined, revision };
   // Those under it stay open: another may have written the same bytes, and theirs still land.
   return { ...found, side: sideOf(next), holding: next, changed: true, closes: intent === undefined ? [] : [intent.id] };
-}
-
-function descendant(content: Content, over: Content | undefined): Content {
-  return over === undefined ? content : { ...content, history: mergeHistories(content.history, over.history) };
 }
 
 /**
@@ -197,7 +203,7 @@ function stampedContent(bucket: Bucket, { key, etag, attributes }: ObjectState, 
   const { content } = stamped;
   if (holding === undefined) return content;
   if ((holding.content.history[content.origin] ?? 0) >= content.dot) return undefined;
-  return descendant(content, holding.content);
+  return descendingFrom(content, holding.content);
 }
 
 interface Absence {

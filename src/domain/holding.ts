@@ -42,6 +42,11 @@ function gainedMore(a: Content, b: Content): HistoryOrder {
   return order === "concurrent" ? "equal" : order;
 }
 
+/** The content as it is where it is known to come after another: it descends from both. */
+export function descendingFrom(content: Content, other: Content): Content {
+  return { ...content, history: mergeHistories(content.history, other.history) };
+}
+
 /** What a client wrote (or, without an ETag, deleted) at a bucket over what it found there. */
 export function clientContent(write: { bucket: string; at: number; etag: string | null; over?: Content | undefined }): Content {
   const { bucket, at, etag, over } = write;
