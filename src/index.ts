@@ -2,3 +2,4 @@
 export { type CreateReplicastOptions, createReplicast, type ReplicastHandle } from "./app/library.ts";
 export type { ObjectDocument, StatusDocument } from "./control-plane/contract.ts";
 export { type ErrorCode, isReplicationError, ReplicationError } from "./domain/error.ts";
+export { isReplicationEvent, type ReplicationEventOptions } from "./domain/replication-event.ts";

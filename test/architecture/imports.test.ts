@@ -18,11 +18,26 @@ const ALLOWED: Readonly<
   "adapters/state": { src: ["domain", "ports", "lib"], node: ["*"], npm: [] },
   "adapters/event-source": { src: ["domain", "ports", "lib"], node: ["*"], npm: ["@aws-sdk/client-sqs", "@smithy/node-http-handler"] },
   "adapters/bucket-configuration": { src: ["domain", "ports", "lib"], node: ["*"], npm: ["@aws-sdk/client-s3"] },
+  "adapters/replication-configuration": { src: ["domain", "ports", "lib"], node: ["*"], npm: ["@aws-sdk/client-s3"] },
+  "adapters/identity": { src: ["domain", "ports", "lib"], node: ["*"], npm: ["@aws-sdk/client-iam", "@aws-sdk/client-sts"] },
+  "adapters/encryption-keys": { src: ["domain", "ports", "lib"], node: ["*"], npm: ["@aws-sdk/client-kms"] },
+  "adapters/batch-replication": {
+    src: ["domain", "ports", "lib"],
+    node: ["*"],
+    npm: ["@aws-sdk/client-s3", "@aws-sdk/client-s3-control"],
+  },
+  "adapters/replication-metrics": { src: ["domain", "ports", "lib"], node: ["*"], npm: ["@aws-sdk/client-cloudwatch"] },
   "adapters/telemetry": { src: ["domain", "ports", "lib"], node: ["*"], npm: ["pino", "prom-client"] },
+  provisioning: { src: ["domain", "ports", "lib"], node: ["crypto", "timers/promises"], npm: [] },
   "embedded-s3": { src: ["domain", "lib"], node: ["*"], npm: [] },
   testing: { src: ["domain", "ports", "lib", "embedded-s3"], node: ["*"], npm: [] },
-  app: { src: ["domain", "ports", "lib", "data-plane", "control-plane", "config", "adapters", "embedded-s3"], node: ["*"], npm: [] },
+  app: {
+    src: ["domain", "ports", "lib", "data-plane", "control-plane", "provisioning", "config", "adapters", "embedded-s3"],
+    node: ["*"],
+    npm: [],
+  },
   daemon: { src: ["app", "config", "control-plane", "domain", "lib"], node: ["*"], npm: ["@hono/node-server"] },
+  serverless: { src: ["app", "config", "domain", "lib"], node: ["*"], npm: [] },
   cli: { src: ["app", "config", "control-plane", "domain", "lib", "daemon", "embedded-s3"], node: ["*"], npm: ["commander"] },
 };
 const SRC = join(import.meta.dirname, "..", "..", "src");

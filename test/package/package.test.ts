@@ -20,7 +20,12 @@ test("every entry of the package is built from a source file that is there", () 
 });
 
 test("the library exports what it promises and nothing else", async () => {
-  assert.deepEqual(Object.keys(await import("../../src/index.ts")).sort(), ["ReplicationError", "createReplicast", "isReplicationError"]);
+  assert.deepEqual(Object.keys(await import("../../src/index.ts")).sort(), [
+    "ReplicationError",
+    "createReplicast",
+    "isReplicationError",
+    "isReplicationEvent",
+  ]);
   assert.deepEqual(Object.keys(await import("../../src/testing/index.ts")).sort(), [
     "describeFidelity",
     "describeHoldings",

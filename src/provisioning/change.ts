@@ -1,0 +1,79 @@
+export const CHANGE_TYPES = [
+  "bucket",
+  "versioning",
+  "role",
+  "policy",
+  "key-policy",
+  "replication-rule",
+  "notification",
+  "backfill",
+  "engine",
+] as const;
+export type ChangeType = (typeof CHANGE_TYPES)[number];
+
+/** One thing that has to change in the world, as `plan --json` prints it. */
+export interface PlannedChange {
+  readonly action: "create" | "update" | "delete";
+  readonly type: ChangeType;
+  /** Tells it from all others of its type: a bucket's name, a role's ARN, a rule's id at its bucket. */
+  readonly id: string;
+  readonly detail: Readonly<Record<string, unknown>>;
+}
+
+/** Changes that are made together, by one call or by none. */
+export interface Step {
+  readonly changes: readonly PlannedChange[];
+  /** Made again where it has happened already, it changes nothing. */
+  readonly make: () => Promise<void>;
+}
+
+export const PROBLEM_CODES = [
+  "BucketMissing",
+  "BucketForbidden",
+  "WrongRegion",
+  "WrongAccount",
+  "VersioningOff",
+  "ObjectLockMismatch",
+  "OlderSchema",
+  "OtherOwner",
+  "ForeignCrossAccount",
+  "TooManyRules",
+  "KeyMissing",
+  "KeyDisabled",
+  "KeyWrongRegion",
+  "KeyNotShared",
+  "RoleMissing",
+  "NotPermitted",
+  "EngineChange",
+  "TasksPending",
+  "CostAboveLimit",
+] as const;
+export type ProblemCode = (typeof PROBLEM_CODES)[number];
+
+/** Why nothing is changed. All of them are told at once. */
+export interface Problem {
+  readonly code: ProblemCode;
+  /** What it is about: mostly a bucket's printed name. */
+  readonly subject: string;
+  readonly message: string;
+  readonly hint: string;
+}
+
+/** A policy that another account's admin has to set, because the credentials at hand do not reach there. */
+export interface HandOver {
+  readonly account: string;
+  /** `bucket-policy` is the whole policy with others' statements where it could be read; else ours alone, to be merged. */
+  readonly kind: "bucket-policy" | "key-policy";
+  readonly subject: string;
+  readonly document: unknown;
+}
+
+export interface Plan {
+  /** In the order in which they are to be made. Empty: nothing has to change. */
+  readonly steps: readonly Step[];
+  /** Where there are any, no step may be made. */
+  readonly problems: readonly Problem[];
+  /** What a person should know: what S3 will not do, what it will cost. */
+  readonly notes: readonly string[];
+  readonly handOvers: readonly HandOver[];
+}
