@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { destinationOf, ruleOf } from "../../test/support/rules.ts";
+import { ReplicationError } from "../domain/error.ts";
 import type { ObjectAttributes } from "../domain/object.ts";
 import { blankEntry } from "../domain/status.ts";
 import type { ObjectStore } from "../ports/object-store.ts";
@@ -12,8 +13,9 @@ import { toRoute } from "./diff.ts";
 
 const NOTHING: ObjectAttributes = { systemHeaders: {}, metadata: {}, tags: {} };
 
-function scene() {
+function scene({ canLock = false } = {}) {
   const [source, replica] = [new MemoryObjectStore(bucketOf("source")), new MemoryObjectStore(bucketOf("replica"))];
+  replica.describe = async () => ({ versioning: "Enabled", objectLock: canLock, website: false });
   const rule = ruleOf(source.bucket, [destinationOf(replica.bucket)]);
   const clock = new LeapingClock();
   const state = new MemoryState({ clock });
@@ -28,7 +30,7 @@ function scene() {
     const tasks = await state.tasks.claim({ max: 100, now: clock.now(), leaseMs: 1_000 });
     return tasks.map(({ key, changes }) => [key, changes]);
   };
-  return { rule, clock, state, replica, both, pass, route, wanted };
+  return { rule, clock, state, source, replica, both, pass, route, wanted };
 }
 
 describe("the attribute pass (invariants 1 and 9)", () => {
@@ -56,6 +58,48 @@ describe("the attribute pass (invariants 1 and 9)", () => {
     const entry = { ...blankEntry({ ...route, key: "k" }), status: "COMPLETED", notes: ["TagsNotKept"] } as const;
     await state.ledger.adopt([{ route, entry }]);
     assert.deepEqual(await pass(), { compared: 1, wanted: 0 });
+  });
+
+  it("looks at locks again whatever was noted of them: the source may have been given another since", async () => {
+    for (const note of ["RetentionExpired", "ObjectLockNotKept"]) {
+      const { source, both, pass, route, state } = scene({ canLock: true });
+      both("k", {});
+      const head = source.head.bind(source);
+      source.head = async (key, options) => {
+        const found = await head(key, options);
+        return found && { ...found, lock: { legalHold: true } };
+      };
+      const entry = { ...blankEntry({ ...route, key: "k" }), status: "COMPLETED", notes: [note] } as const;
+      await state.ledger.adopt([{ route, entry }]);
+      assert.equal((await pass()).wanted, 1, note);
+    }
+  });
+
+  it("leaves out an object that cannot be read, and finds what differs of the others (invariants 1 and 7)", async () => {
+    const { source, both, pass, wanted } = scene();
+    for (const key of ["a", "b", "c"]) both(key, { tags: { a: "1" } });
+    const tags = source.tags.bind(source);
+    source.tags = async (key) => {
+      if (key === "b") throw new ReplicationError("AccessDenied", "b is not for you");
+      return tags(key);
+    };
+    assert.deepEqual(await pass(), { compared: 3, wanted: 2, unread: 1, lastUnread: "AccessDenied: b is not for you" });
+    assert.deepEqual(
+      (await wanted()).map(([key]) => key),
+      ["a", "c"],
+    );
+  });
+
+  it("breaks off where a store cannot be reached, and keeps what it found until then (invariant 1)", async () => {
+    const { source, both, pass, wanted } = scene();
+    for (const key of ["a", "b", "c", "d", "e", "f"]) both(key, { tags: { a: "1" } });
+    const tags = source.tags.bind(source);
+    source.tags = async (key) => {
+      if (key === "f") throw new ReplicationError("StoreUnreachable", "it is away");
+      return tags(key);
+    };
+    await assert.rejects(pass(), /it is away/);
+    assert.notEqual((await wanted()).length, 0);
   });
 
   it("runs at its period, the first time a period after the rule began, and goes on from there after a restart", async () => {

@@ -1,4 +1,4 @@
-import { toReplicationError } from "../domain/error.ts";
+import { type ReplicationError, toReplicationError } from "../domain/error.ts";
 import type { Rule } from "../domain/rule.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
@@ -14,16 +14,43 @@ export interface AttributePassOptions extends DiffOptions {
 /** Of one rule at a time: it is nobody's hurry, and it asks both stores for every object. */
 const CONCURRENCY = 4;
 const BATCH = 200;
-const ATTRIBUTES: ReadonlySet<string> = new Set(["headers", "metadata", "tags"]);
+const ATTRIBUTES: ReadonlySet<string> = new Set(["headers", "metadata", "tags", "acl", "lock"]);
+/** What can be changed at a replica without writing it anew. */
+const CHANGEABLE: ReadonlySet<string> = new Set(["tags", "acl", "lock"]);
+/**
+ * What a note on an object's row says of its replica: it lacks that for good. A lock is no such thing: the source may have been given another
+ * since, of which no event tells, and what a bucket cannot lock is no difference.
+ */
+const EXPLAINED_BY: Readonly<Record<string, string>> = {
+  AclNotKept: "acl",
+  ExpiresNotKept: "headers",
+  TagsNotKept: "tags",
+  WebsiteRedirectNotKept: "headers",
+};
+
+/** What a pass came to. */
+export interface AttributesCompared {
+  readonly compared: number;
+  readonly wanted: number;
+  /** Objects that were left out because a store does not let them be read, and what it said of the last; absent where there were none. */
+  readonly unread?: number;
+  readonly lastUnread?: string;
+}
+
+/** What a store says of one object rather than of itself: without that one the pass goes on (invariant 7). */
+const OF_ONE_OBJECT: ReadonlySet<string> = new Set(["AccessDenied", "InvalidRequest", "SourceUnreadableTags"]);
 
 /**
- * Finds what neither events nor listings tell: tags and metadata that changed while the bytes stayed (invariant 1, by the slower of its two
- * bounds). On return every such difference is a durable task. What a destination is known not to hold is not tried again.
+ * Finds what neither events nor listings tell: attributes that changed while the bytes stayed (invariant 1, by the slower of its two bounds).
+ * On return, and where it is broken off, every such difference that was found is a durable task. What a destination is known not to hold is
+ * not tried again.
  */
-export async function attributePass(options: AttributePassOptions): Promise<{ readonly compared: number; readonly wanted: number }> {
+export async function attributePass(options: AttributePassOptions): Promise<AttributesCompared> {
   const { rule, state } = options;
   const wants: Want[] = [];
   let wanted = 0;
+  let unread = 0;
+  let lastUnread = "";
   const flush = async () => {
     const batch = wants.splice(0);
     if (batch.length > 0) await state.tasks.want(batch);
@@ -32,21 +59,29 @@ export async function attributePass(options: AttributePassOptions): Promise<{ re
   const onDifference = async ({ kind, destination, key, differs }: Difference) => {
     if (kind !== "DIFFERENT" || !differs.every((what) => ATTRIBUTES.has(what))) return;
     const route = toRoute(rule, destination);
-    if (((await state.ledger.get(route, key))?.notes.length ?? 0) > 0) return;
-    const isTagsAlone = differs.length === 1 && differs[0] === "tags";
-    wants.push({ route, key, lane: "backfill", eventTime: null, changes: isTagsAlone ? { attributes: true } : { written: true } });
+    const explained = new Set((await state.ledger.get(route, key))?.notes.map((note) => EXPLAINED_BY[note]));
+    const unexplained = differs.filter((what) => !explained.has(what));
+    if (unexplained.length === 0) return;
+    const isChangeable = unexplained.every((what) => CHANGEABLE.has(what));
+    wants.push({ route, key, lane: "backfill", eventTime: null, changes: isChangeable ? { attributes: true } : { written: true } });
     if (wants.length >= BATCH) await flush();
   };
-  const comparison = { concurrency: CONCURRENCY, attributes: true, checksum: false, extrasExpected: true, minAgeMs: 0, onDifference };
-  const summaries = await verifyRule({ ...options, ...comparison, ledger: state.ledger });
-  await flush();
-  return { compared: summaries.reduce((sum, { compared }) => sum + compared, 0), wanted };
+  const mayLeaveOut = ({ code, message }: ReplicationError): boolean => {
+    if (!OF_ONE_OBJECT.has(code)) return false;
+    unread++;
+    lastUnread = `${code}: ${message}`;
+    return true;
+  };
+  const how = { concurrency: CONCURRENCY, attributes: true, checksum: false, extrasExpected: true, minAgeMs: 0 };
+  const summaries = await verifyRule({ ...options, ...how, onDifference, mayLeaveOut, ledger: state.ledger }).finally(flush);
+  const compared = summaries.reduce((sum, summary) => sum + summary.compared, 0);
+  return { compared, wanted, ...(unread > 0 ? { unread, lastUnread } : {}) };
 }
 
 export interface AttributeScheduleOptions {
   readonly rules: readonly Rule[];
   readonly everyMs: number;
-  readonly pass: (rule: Rule, signal: AbortSignal) => Promise<{ readonly compared: number; readonly wanted: number }>;
+  readonly pass: (rule: Rule, signal: AbortSignal) => Promise<AttributesCompared>;
   readonly journal: State["journal"];
   readonly clock: Clock;
   readonly logger: Logger;
@@ -112,7 +147,8 @@ export class AttributeSchedule {
     this.#failedAt.delete(rule);
     if (this.#abort.signal.aborted) return;
     await journal.saveSyncProgress(nameOf(rule), { startedAt, after: null, finishedAt: clock.now() });
-    logger.info("compared attributes", { rule: rule.id, ...found });
+    if (found.unread === undefined) logger.info("compared attributes", { rule: rule.id, ...found });
+    else logger.warn("compared attributes, but not of objects that cannot be read", { rule: rule.id, ...found });
   }
 }
 

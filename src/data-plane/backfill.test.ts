@@ -6,6 +6,7 @@ import { ReplicationError } from "../domain/error.ts";
 import type { Destination, Rule } from "../domain/rule.ts";
 import type { LedgerEntry } from "../domain/status.ts";
 import type { ObjectStore } from "../ports/object-store.ts";
+import type { Ledger } from "../ports/state.ts";
 import { LeapingClock } from "../testing/leaping-clock.ts";
 import { bucketOf, MemoryObjectStore } from "../testing/memory-object-store.ts";
 import { silentMeter } from "../testing/silent-meter.ts";
@@ -20,7 +21,8 @@ interface Scene extends StateHarness {
   readonly one: MemoryObjectStore;
   readonly two: MemoryObjectStore;
   readonly calls: Readonly<Record<string, readonly string[]>>;
-  run(overrides?: Partial<Rule>): Promise<BackfillSummary>;
+  /** `afterRows` happens when the ledger's rows have been read. */
+  run(overrides?: Partial<Rule>, afterRows?: () => Promise<void>): Promise<BackfillSummary>;
   /** What waits, by destination and key. */
   waiting(): Promise<readonly string[]>;
 }
@@ -49,11 +51,11 @@ function scene({ destination, faults = {} }: SceneOptions, run: (scene: Scene) =
         one,
         two,
         calls: Object.fromEntries(stores.map(({ bucket }) => [bucket.bucket, faulty.get(bucket.id)?.calls ?? []])),
-        run: (overrides) =>
+        run: (overrides, afterRows) =>
           backfillRule({
             rule: { ...rule, ...overrides },
             rules: new RuleIndex([{ ...rule, ...overrides }]),
-            state: harness.state,
+            state: afterRows === undefined ? harness.state : { ...harness.state, ledger: interrupted(harness.state.ledger, afterRows) },
             storeOf: (bucket) => faulty.get(bucket.id) as ObjectStore,
             clock,
             meter: silentMeter,
@@ -65,6 +67,15 @@ function scene({ destination, faults = {} }: SceneOptions, run: (scene: Scene) =
       await harness.close();
     }
   };
+}
+
+function interrupted(ledger: Ledger, afterRows: () => Promise<void>): Ledger {
+  const scan: Ledger["scan"] = async (...range) => {
+    const rows = await ledger.scan(...range);
+    await afterRows();
+    return rows;
+  };
+  return Object.create(ledger, { scan: { value: scan }, adopt: { value: ledger.adopt.bind(ledger) } }) as Ledger;
 }
 
 function routeTo(store: MemoryObjectStore, { source }: Scene): ReturnType<typeof toRoute> {
@@ -89,6 +100,42 @@ describe("backfillRule", () => {
       assert.deepEqual(await at.waiting(), ["one:different", "one:missing"]);
       const row = await at.state.ledger.get(routeTo(at.one, at), "equal");
       assert.deepEqual([row?.status, row?.reason, row?.replica?.proof], ["COMPLETED", "Adopted", "etag"]);
+    }),
+  );
+
+  it(
+    "leaves a row alone that an attempt has left since it was read (invariant 8)",
+    scene({}, async (at) => {
+      at.source.plant("k");
+      at.one.plant("k");
+      at.two.plant("k");
+      let isCopied = false;
+      const copied = async (): Promise<void> => {
+        if (isCopied) return;
+        isCopied = true;
+        await at.state.tasks.want([{ route: routeTo(at.one, at), key: "k", lane: "live", eventTime: null }]);
+        const [task] = await claimAll(at);
+        assert.ok(task);
+        const entry = entryOf(task.route, "k", { reason: "copied", startedAt: 1, finishedAt: 2 });
+        assert.deepEqual(await at.state.tasks.record([{ task, entry }]), [true]);
+      };
+      await at.run({}, copied);
+      assert.equal((await at.state.ledger.get(routeTo(at.one, at), "k"))?.reason, "copied");
+      assert.equal((await at.state.ledger.get(routeTo(at.two, at), "k"))?.reason, "Adopted");
+    }),
+  );
+
+  it(
+    "does not wish for a delete that a person rejected",
+    scene({}, async (at) => {
+      at.one.plant("rejected");
+      at.one.plant("deleted");
+      const route = routeTo(at.one, at);
+      const reasons = { rejected: "DeleteRejected", deleted: "SourceGone" };
+      for (const [key, reason] of Object.entries(reasons))
+        await at.state.ledger.adopt([{ route, entry: entryOf(route, key, { status: "SKIPPED", operation: "delete", reason }) }]);
+      await at.run({ deletes: "propagate" });
+      assert.deepEqual(await at.waiting(), ["one:deleted"]);
     }),
   );
 

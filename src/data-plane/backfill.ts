@@ -6,9 +6,10 @@ import { blankEntry, type LedgerEntry } from "../domain/status.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Meter } from "../ports/meter.ts";
 import type { ObjectStore } from "../ports/object-store.ts";
-import type { Route, State, Want } from "../ports/state.ts";
+import type { Adoption, Route, State, Want } from "../ports/state.ts";
 import { interiorFindings } from "./backfill-interior.ts";
 import { historyWants } from "./backfill-versions.ts";
+import { comparable } from "./comparable.ts";
 import { type DiffRow, diffRule, resolveRow, toRoute } from "./diff.ts";
 import type { RuleIndex } from "./rule-index.ts";
 
@@ -34,8 +35,6 @@ export interface BackfillSummary {
   readonly adopted: number;
 }
 
-/** A bucket that does not list one key within this is not compared this time. */
-const PROBE_TIMEOUT_MS = 5_000;
 /** Rows made durable in one go. */
 const BATCH = 500;
 
@@ -44,14 +43,16 @@ const BATCH = 500;
  *
  * On return every difference is a durable task, and sides found equal without a row have one.
  */
-export async function backfillRule(options: BackfillOptions): Promise<BackfillSummary> {
-  const { rule, state, clock } = options;
+export async function backfillRule(given: BackfillOptions): Promise<BackfillSummary> {
+  const { state, clock } = given;
   const { journal } = state;
-  const since = await journal.ruleSince(rule.id, clock.now());
+  const { id: name } = given.rule;
+  const since = await journal.ruleSince(name, clock.now());
   const startedAt = clock.now();
-  const before = (await journal.syncProgress(rule.id))?.finishedAt ?? null;
-  await journal.saveSyncProgress(rule.id, { startedAt, after: null, finishedAt: before });
-  const { destinations, trouble } = await reachable(options);
+  const before = (await journal.syncProgress(name))?.finishedAt ?? null;
+  await journal.saveSyncProgress(name, { startedAt, after: null, finishedAt: before });
+  const { rule, destinations, trouble } = await comparable(given);
+  const options = { ...given, rule };
   const run = new BackfillRun({ ...options, destinations, wasCompared: before !== null }, since);
   if (destinations.length > 0) await diffRule({ ...options, destinations, ledger: state.ledger }, run);
   if (rule.versions === "all" && destinations.length > 0) {
@@ -62,22 +63,9 @@ export async function backfillRule(options: BackfillOptions): Promise<BackfillSu
   await run.tellCounts();
   if (trouble !== undefined) throw trouble;
   const finishedAt = clock.now();
-  await journal.saveSyncProgress(rule.id, { startedAt, after: null, finishedAt });
+  await journal.saveSyncProgress(name, { startedAt, after: null, finishedAt });
   for (const { id } of destinations) options.meter.verified(rule.id, id, finishedAt);
   return run.summary;
-}
-
-/** The destinations that can be listed: one that cannot keeps nothing from the others (invariant 7), but its trouble is told at the end. */
-async function reachable({ rule, storeOf, signal }: BackfillOptions): Promise<{ destinations: readonly Destination[]; trouble: unknown }> {
-  const tried = await Promise.allSettled(
-    rule.destinations.map((destination) => {
-      const soon = AbortSignal.timeout(PROBE_TIMEOUT_MS);
-      const limit = signal === undefined ? soon : AbortSignal.any([signal, soon]);
-      return storeOf(destination.bucket).list({ prefix: destination.prefix, maxKeys: 1, signal: limit });
-    }),
-  );
-  const destinations = rule.destinations.filter((_, i) => tried[i]?.status === "fulfilled");
-  return { destinations, trouble: tried.find((result) => result.status === "rejected")?.reason };
 }
 
 interface RunOptions extends BackfillOptions {
@@ -90,7 +78,7 @@ class BackfillRun {
   /** Objects older than the rule are left alone at destinations without `existingObjects`. */
   readonly #since: number;
   #wants: Want[] = [];
-  #adopted: { route: Route; entry: LedgerEntry }[] = [];
+  #adopted: Adoption[] = [];
   #summary = { compared: 0, wanted: 0, adopted: 0 };
 
   /** Objects at each destination. */
@@ -175,7 +163,8 @@ class BackfillRun {
 
   #wantDelete(row: DiffRow): void {
     // A delete that was decided on and not made has its evidence in its row.
-    const { status, operation } = row.entry ?? {};
+    const { status, operation, reason } = row.entry ?? {};
+    if (reason === "DeleteRejected") return;
     const deleted = operation === "delete" && (status === "FAILED" || status === "HELD");
     this.#wants.push({ route: this.#route(row), key: row.key, lane: "backfill", eventTime: null, changes: { missed: true, deleted } });
   }
@@ -212,7 +201,8 @@ class BackfillRun {
     const adopted = adoptedEntry({ route, row, source, replica: row.replica, now: this.#options.clock.now() });
     const entry = row.entry?.status === "COMPLETED" ? row.entry : adopted;
     const replica = known?.etag === source.etag ? { ...known, lastModified: source.lastModified } : adopted.replica;
-    this.#adopted.push({ route, entry: { ...entry, replica } });
+    const { startedAt = null, finishedAt = null } = row.entry ?? {};
+    this.#adopted.push({ route, entry: { ...entry, replica }, over: { startedAt, finishedAt } });
   }
 
   #destination(row: DiffRow): Destination {

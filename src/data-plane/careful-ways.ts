@@ -5,6 +5,7 @@ import type { Clock } from "../ports/clock.ts";
 import type { ObjectStore } from "../ports/object-store.ts";
 import type { State } from "../ports/state.ts";
 import type { Transfer } from "../ports/transfer.ts";
+import { Archives } from "./archives.ts";
 import { changeLeaf } from "./change-leaf.ts";
 import { converge } from "./converge.ts";
 import { DeleteGates } from "./delete-gates.ts";
@@ -36,6 +37,7 @@ export interface CarefulWaysOptions {
 /** The ways that look before they write: into interior buckets, and for changes that are no plain copies. */
 export class CarefulWays {
   readonly gates: DeleteGates;
+  readonly archives: Archives;
   readonly #options: CarefulWaysOptions;
   readonly #reader: KeyReader;
   readonly #compared = new Set<string>();
@@ -44,6 +46,7 @@ export class CarefulWays {
     const { storeOf, state, clock, ownWrites } = options;
     this.#options = options;
     this.gates = new DeleteGates({ safeguards: state.safeguards, limits: options.deleteGate, clock, isTrusted: options.isTrusted });
+    this.archives = new Archives(storeOf);
     this.#reader = new KeyReader({ storeOf, holdings: state.holdings, clock, ownWrites });
   }
 
@@ -59,9 +62,12 @@ export class CarefulWays {
     if (!rules.isInterior(assignment.aim.destination.bucket.id)) {
       return changeLeaf({ transfer, storeOf, ledger: state.ledger, rules, reader, gates, now: () => clock.now() }, assignment);
     }
-    const { holdings, safeguards } = state;
+    const { holdings, ledger, safeguards } = state;
     const isCompared = this.#options.isCompared ?? ((rule: Rule) => this.#isCompared(rule));
-    return converge({ transfer, storeOf, holdings, safeguards, rules, clock, ownWrites, reader, gates, newId, isCompared }, assignment);
+    return converge(
+      { transfer, storeOf, holdings, ledger, safeguards, rules, clock, ownWrites, reader, gates, newId, isCompared },
+      assignment,
+    );
   }
 
   async #isCompared(rule: Rule): Promise<boolean> {

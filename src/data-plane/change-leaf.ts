@@ -8,6 +8,7 @@ import type { LedgerEntry, Operation } from "../domain/status.ts";
 import type { ObjectStore } from "../ports/object-store.ts";
 import type { LeasedTask, Ledger, Route } from "../ports/state.ts";
 import type { Transfer } from "../ports/transfer.ts";
+import { carryGuards, notesAfter } from "./carried-guards.ts";
 import type { DeleteGates } from "./delete-gates.ts";
 import { deleteObject } from "./delete-object.ts";
 import { toRoute } from "./diff.ts";
@@ -15,8 +16,8 @@ import { filterVerdict } from "./filter-verdict.ts";
 import type { KeyReader } from "./key-reader.ts";
 import { type Aim, replicate, toReplica } from "./replicate.ts";
 import type { RuleIndex } from "./rule-index.ts";
-import { type Assignment, failed, type Settlement, settled } from "./settlement.ts";
-import { type DeleteEvidence, evidenceOf, placeOf } from "./sides.ts";
+import { type Assignment, failed, isRejected, type Settlement, settled, standingReason } from "./settlement.ts";
+import { type DeleteEvidence, evidenceOf, mayBeDeleteOf, placeOf } from "./sides.ts";
 import { transitBars } from "./transit.ts";
 
 export interface ChangeLeafParts {
@@ -32,7 +33,13 @@ export interface ChangeLeafParts {
 /** What is at the source, where it matters how it came there or why it is gone. */
 type Source =
   | { readonly kind: "object"; readonly state: ObjectState; readonly content: Content | undefined }
-  | { readonly kind: "deleted"; readonly isMarker: boolean; readonly origin: string }
+  | {
+      readonly kind: "deleted";
+      readonly isMarker: boolean;
+      readonly origin: string;
+      /** When, by the source's clock, where events alone tell of it. */
+      readonly at?: number | undefined;
+    }
   | { readonly kind: "absent" };
 
 /** How often a source that changes under our hands is read again. */
@@ -45,7 +52,7 @@ const ROUNDS = 4;
 export async function changeLeaf(parts: ChangeLeafParts, assignment: Assignment): Promise<Settlement> {
   for (let round = 1; ; round++) {
     const change = new LeafChange(parts, assignment);
-    const end = await change.run().catch((error: unknown) => failed(error, { operation: change.operation }));
+    const end = await change.run().catch((error: unknown) => failed(error, change));
     // The source is not what was decided on: it may even be a replica now (invariant 6).
     const movedOn = end.kind === "failed" && end.error.code === "PreconditionFailed";
     if (!movedOn || round === ROUNDS) return end;
@@ -61,6 +68,8 @@ class LeafChange {
   readonly #route: Route;
   /** What is being tried. */
   operation: Operation = "copy";
+  /** See {@link Failed}. */
+  standing: string | undefined;
 
   constructor(parts: ChangeLeafParts, { task, aim, signal }: Assignment) {
     this.#parts = parts;
@@ -72,11 +81,14 @@ class LeafChange {
   }
 
   async run(): Promise<Settlement> {
+    // Before the source: what another worker replicates after a look at it must not be taken for what that look says is deleted.
+    const row = await this.#parts.ledger.get(this.#route, this.#task.key);
+    this.standing = standingReason(row);
     const source = await this.#source();
     if (source.kind === "settled" || source.kind === "failed") return source;
-    const row = await this.#parts.ledger.get(this.#route, this.#task.key);
     if (source.kind === "absent") return this.#absent(row);
-    if (source.kind === "deleted") return this.#delete(source, row);
+    if (source.kind === "deleted")
+      return mayBeDeleteOf(row?.replica?.lastModified, source.at) ? this.#delete(source, row) : this.#absent(row);
     const { rule } = this.#aim;
     const origin = source.content?.origin ?? rule.source.id;
     if (!(await filterVerdict(rule, source.state, { store: this.#store(rule.source), signal: this.#signal })))
@@ -87,15 +99,13 @@ class LeafChange {
 
   async #source(): Promise<Source | Settlement> {
     const { rule } = this.#aim;
-    const evidence = evidenceOf(this.#task, rule, this.#parts.now());
+    const evidence = evidenceOf(this.#task, this.#parts.now());
     if (this.#parts.rules.isInterior(rule.source.id)) return this.#interiorSource(evidence);
     const observation = await this.#store(rule.source).observe(this.#task.key, { signal: this.#signal });
     if (observation.kind === "object") return { kind: "object", state: observation.state, content: undefined };
     // A marker is read at the source itself; an absence alone says nothing (invariant 4).
-    if (observation.kind === "marker" || evidence.announced) {
-      return { kind: "deleted", isMarker: observation.kind === "marker", origin: rule.source.id };
-    }
-    return { kind: "absent" };
+    if (observation.kind === "marker") return { kind: "deleted", isMarker: true, origin: rule.source.id };
+    return evidence.announced ? { kind: "deleted", isMarker: false, origin: rule.source.id, at: evidence.deletedAt } : { kind: "absent" };
   }
 
   async #interiorSource(evidence: DeleteEvidence): Promise<Source | Settlement> {
@@ -113,7 +123,7 @@ class LeafChange {
   /** Nothing tells of a delete now; one that is held for a person stays held. */
   #absent(row: LedgerEntry | undefined): Settlement {
     if (row?.reason === "DeleteGate") return settled("HELD", "DeleteGate", { operation: "delete" });
-    if (row?.reason === "NotOurs") return settled("SKIPPED", "NotOurs", { operation: "delete" });
+    if (row?.reason === "NotOurs" || row?.reason === "DeleteRejected") return settled("SKIPPED", row.reason, { operation: "delete" });
     return settled("SKIPPED", "SourceGone");
   }
 
@@ -136,6 +146,7 @@ class LeafChange {
     if (rule.deletes === "none") return settled("SKIPPED", "DeletesNotReplicated", about);
     if (!rule.expirations && this.#isExpiration(row)) return settled("SKIPPED", "Expired", about);
     if (rule.deletes === "markers" && !isMarker) return settled("SKIPPED", "NoDeleteMarker", about);
+    if (isRejected(row, this.#task)) return settled("SKIPPED", "DeleteRejected", about);
     const replica = row?.replica ?? null;
     if (replica === null) return this.#unknownThere(about);
     if (!(await this.#parts.gates.passes(this.#route, { approved: this.#task.changes?.approved })))
@@ -164,7 +175,7 @@ class LeafChange {
     return kind === "object" ? settled("SKIPPED", "NotOurs", about) : settled("COMPLETED", null, about);
   }
 
-  /** Tags changed alone: they are written to the replica where it is the one we made; undefined where the object has to be copied. */
+  /** Tags, ACL or lock changed alone: they are given to the replica where it is the one we made; undefined where the object has to be copied. */
   async #retag(state: ObjectState, row: LedgerEntry | undefined, origin: string): Promise<Settlement | undefined> {
     const { rule, destination } = this.#aim;
     const { changes } = this.#task;
@@ -172,12 +183,20 @@ class LeafChange {
     if (changes?.attributes !== true || changes.written === true || replica === null || replica.etag !== state.etag) return undefined;
     if (replica.lastModified !== 0 && replica.lastModified !== state.lastModified) return undefined;
     const about = { operation: "attributes", origin } as const;
-    if (!rule.preserve.tags) return settled("SKIPPED", "TagsNotPreserved", about);
+    const { preserve } = rule;
+    if (!preserve.tags && !preserve.acl && !preserve.objectLock) return settled("SKIPPED", "TagsNotPreserved", about);
     const there = await this.#store(destination.bucket).observe(this.#key, { signal: this.#signal });
     if (there.kind !== "object" || there.state.etag !== replica.destinationEtag) return undefined;
-    const tags = await this.#store(rule.source).tags(this.#task.key, { signal: this.#signal });
-    await this.#store(destination.bucket).putTags(this.#key, tags, { signal: this.#signal });
-    return settled("COMPLETED", null, { ...about, notes: row?.notes ?? [] });
+    if (preserve.tags) {
+      const tags = await this.#store(rule.source).tags(this.#task.key, { signal: this.#signal });
+      await this.#store(destination.bucket).putTags(this.#key, tags, { signal: this.#signal });
+    }
+    const source = { store: this.#store(rule.source), state };
+    const at = { store: this.#store(destination.bucket), state: there.state };
+    const carried = await carryGuards({ source, replica: at, preserve, now: this.#parts.now(), signal: this.#signal });
+    const isMeant = preserve.tags || carried.acl !== undefined || (carried.lock ?? "same") !== "same";
+    if (!isMeant) return settled("SKIPPED", "TagsNotPreserved", about);
+    return settled("COMPLETED", null, { ...about, notes: notesAfter(row?.notes ?? [], carried) });
   }
 
   async #copy({ state, content }: Source & { kind: "object" }, origin: string): Promise<Settlement> {

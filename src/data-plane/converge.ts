@@ -13,12 +13,13 @@ import {
 } from "../domain/holding.ts";
 import { destinationKey, type Rule } from "../domain/rule.ts";
 import { stampOf } from "../domain/stamp.ts";
-import type { Operation, ReplicaRecord } from "../domain/status.ts";
+import type { LedgerEntry, Operation, ReplicaRecord } from "../domain/status.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { ObjectStore } from "../ports/object-store.ts";
-import type { Holdings, Lane, LeasedTask, Safeguards, Want } from "../ports/state.ts";
+import type { Holdings, Lane, LeasedTask, Ledger, Safeguards, Want } from "../ports/state.ts";
 import type { Transfer, TransferDestination, TransferOutcome, TransferredSource } from "../ports/transfer.ts";
 import { RESTORE_AFTER_MS } from "./backfill-interior.ts";
+import { aclAfter, type Carried, carryAcl, carryLock, notesAfter } from "./carried-guards.ts";
 import type { DeleteGates } from "./delete-gates.ts";
 import { deleteObject } from "./delete-object.ts";
 import { toRoute } from "./diff.ts";
@@ -27,7 +28,7 @@ import type { KeyReader } from "./key-reader.ts";
 import { type ExpectedEvent, type OwnWrites, WRITE_WAITS_MS } from "./own-writes.ts";
 import { type Aim, attributeHash } from "./replicate.ts";
 import type { RuleIndex } from "./rule-index.ts";
-import { type Assignment, failed, type Settled, type Settlement, settled } from "./settlement.ts";
+import { type Assignment, type Failed, failed, isRejected, type Settled, type Settlement, settled, standingReason } from "./settlement.ts";
 import { evidenceOf, hashTags, placeOf, type Reading } from "./sides.ts";
 import { transitBars } from "./transit.ts";
 
@@ -35,6 +36,7 @@ export interface ConvergeParts {
   readonly transfer: Transfer;
   readonly storeOf: (bucket: Bucket) => ObjectStore;
   readonly holdings: Holdings;
+  readonly ledger: Pick<Ledger, "get">;
   readonly safeguards: Safeguards;
   readonly rules: RuleIndex;
   readonly clock: Clock;
@@ -62,9 +64,7 @@ export async function converge(parts: ConvergeParts, assignment: Assignment): Pr
   let wasRefused = false;
   for (let round = 0; round < ROUNDS; round++) {
     const attempt = new Attempt(parts, assignment, { mustLook, wasRefused });
-    const end = await attempt
-      .run()
-      .catch((error: unknown) => failed(error, { operation: attempt.operation, wants: attempt.substitutes(error) }));
+    const end = await attempt.run().catch((error: unknown) => failed(error, { ...attempt.tried, wants: attempt.substitutes(error) }));
     if (end !== "again" && end !== "look") return end;
     wasRefused ||= mustLook && end === "look";
     mustLook ||= end === "look";
@@ -88,6 +88,14 @@ interface Written {
   readonly announced?: ExpectedEvent | undefined;
 }
 
+/** What a change of attributes leaves. */
+interface Given {
+  readonly held: HeldObject;
+  readonly notes: readonly string[];
+  /** Whether anything was written, so that an event comes. */
+  readonly isWritten: boolean;
+}
+
 type ObjectSide = Side & { kind: "object" };
 
 class Attempt {
@@ -97,8 +105,11 @@ class Attempt {
   readonly #options: AttemptOptions;
   readonly #key: string;
   #sourceFailed = false;
-  /** What is being tried. */
-  operation: Operation = "copy";
+  /** As it was when it was decided what to do: the other direction waits meanwhile. */
+  #open: Conflict | undefined;
+  #operation: Operation = "copy";
+  /** As it was when the attempt began, where it may say something of a delete. */
+  #row: LedgerEntry | undefined;
 
   constructor(parts: ConvergeParts, { task, aim, signal }: Assignment, rounds: Omit<AttemptOptions, "signal">) {
     this.#parts = parts;
@@ -108,8 +119,15 @@ class Attempt {
     this.#key = destinationKey(aim.destination, task.key);
   }
 
+  /** What is being tried, and what stands if it fails. */
+  get tried(): Pick<Failed, "operation" | "standing"> {
+    return { operation: this.#operation, standing: standingReason(this.#row) };
+  }
+
   async run(): Promise<End> {
     const { rule } = this.#aim;
+    const { lane, attempts, changes } = this.#task;
+    if (lane === "backfill" || attempts > 0 || changes?.deleted === true) this.#row = await this.#readRow();
     const source = await this.#readSource();
     if (source === undefined) return "again";
     const refused = await this.#refusal(source);
@@ -124,9 +142,24 @@ class Attempt {
       policy: rule.conflict,
       members: this.#members,
       isOneWay: rule.mesh === undefined,
+      carriesAcls: rule.preserve.acl,
+      ignoresExpirations: !rule.expirations,
       known,
     });
-    return this.#act(decision, source, target);
+    const lock = await this.#carryLock(source, target);
+    const end = await this.#act(decision, source, target);
+    const isNoted = lock === "refused" && typeof end !== "string" && end.kind === "settled";
+    return isNoted ? { ...end, notes: [...new Set([...end.notes, ...notesAfter([], { lock })])] } : end;
+  }
+
+  /** Locks have no history: whichever side holds the same bytes harder, the other is brought up to it, so that there is nothing to decide. */
+  async #carryLock({ state: source }: Reading, { state: replica }: Reading): Promise<Carried | undefined> {
+    const { rule, destination } = this.#aim;
+    if (!this.#withTags || !rule.preserve.objectLock || source === undefined || replica === undefined) return undefined;
+    if (source.etag !== replica.etag || source.sizeBytes !== replica.sizeBytes) return undefined;
+    const { clock } = this.#parts;
+    const store = this.#storeOf(destination.bucket);
+    return carryLock({ source, replica: { store, state: replica }, now: clock.now(), signal: this.#options.signal });
   }
 
   /**
@@ -134,8 +167,8 @@ class Attempt {
    * right, and where one was asked the answer is waited for (invariant 11).
    */
   async #isKnown(source: Reading, target: Reading): Promise<boolean> {
-    const open = await this.#parts.safeguards.conflict(this.#conflictId);
-    if (open !== undefined && open.resolvedAt === null) return false;
+    this.#open = await this.#openConflict();
+    if (this.#open !== undefined) return false;
     const isFound = ({ side }: Reading) => side.kind !== "absent" && side.content.isFound === true;
     if (!isFound(source) && !isFound(target)) return true;
     return this.#task.changes?.missed !== true && (await this.#parts.isCompared(this.#aim.rule));
@@ -150,15 +183,33 @@ class Attempt {
     return others.flatMap((id) => this.#wantFrom(id, destination.canonicalId));
   }
 
+  /** What a person keeps at the destination from one member's delete is kept from all that the delete reached meanwhile. */
+  async #isRejectedOf(row: LedgerEntry | undefined, told: LeasedTask): Promise<boolean> {
+    const { rule, destination } = this.#aim;
+    for (const id of rule.mesh ?? []) {
+      const leg = id === rule.source.id ? undefined : this.#parts.rules.legOf(rule.id, id, destination.canonicalId);
+      if (leg === undefined) continue;
+      const other = await this.#parts.ledger.get(toRoute(leg.rule, leg.destination), this.#task.key);
+      if (isRejected(other, told) && (other?.finishedAt ?? 0) > (row?.finishedAt ?? 0)) return true;
+    }
+    return false;
+  }
+
+  #readRow(): Promise<LedgerEntry | undefined> {
+    const { rule, destination } = this.#aim;
+    return this.#parts.ledger.get(toRoute(rule, destination), this.#task.key);
+  }
+
   async #readSource(): Promise<Reading | undefined> {
     const { rule } = this.#aim;
     const { changes, eventTime, key } = this.#task;
-    const evidence = evidenceOf(this.#task, rule, this.#parts.clock.now());
+    const evidence = evidenceOf(this.#task, this.#parts.clock.now());
     try {
       const isRetagged = changes?.attributes === true && eventTime !== null;
       return await this.#parts.reader.read(rule.source, key, {
         evidence,
         withTags: this.#withTags,
+        withAcl: this.#withAcl,
         isRetagged,
         signal: this.#options.signal,
       });
@@ -173,11 +224,16 @@ class Attempt {
     const believed = await this.#parts.reader.believe(bucket, this.#key);
     if (!this.#mustLook(believed)) return believed;
     const evidence = { announced: false, at: this.#parts.clock.now() };
-    return this.#parts.reader.read(bucket, this.#key, { evidence, withTags: this.#withTags, signal: this.#options.signal });
+    const [withTags, withAcl] = [this.#withTags, this.#withAcl];
+    return this.#parts.reader.read(bucket, this.#key, { evidence, withTags, withAcl, signal: this.#options.signal });
   }
 
   get #withTags(): boolean {
     return this.#task.changes?.attributes === true;
+  }
+
+  get #withAcl(): boolean {
+    return this.#withTags && this.#aim.rule.preserve.acl;
   }
 
   /** In the live path the destination is what the row says, and the condition of the write finds out where it is not. */
@@ -199,7 +255,7 @@ class Attempt {
   async #act(decision: Decision, source: Reading, target: Reading): Promise<End> {
     switch (decision.do) {
       case "nothing":
-        return this.#nothing(decision.because, source);
+        return this.#nothing(decision.because, source, target);
       case "adopt":
         return this.#adopt(source, target);
       case "copy":
@@ -217,10 +273,15 @@ class Attempt {
     }
   }
 
-  #nothing(because: "equal" | "nothing-there" | "destination-newer", source: Reading): Settlement {
-    const origin = originOf(source);
+  #nothing(because: "equal" | "nothing-there" | "destination-newer", source: Reading, target: Reading): End {
     if (because === "nothing-there") return settled("SKIPPED", "SourceGone");
-    if (because === "destination-newer") return settled("SKIPPED", "SourceGone", { wants: this.#wantBack() });
+    if (because === "equal") return this.#equal(source);
+    // Said of what is there, as in #yield.
+    return this.#isBelieved(target) ? "look" : settled("SKIPPED", "SourceGone", { wants: this.#wantBack() });
+  }
+
+  #equal(source: Reading): Settlement {
+    const origin = originOf(source);
     if (source.side.kind !== "object") return settled("SKIPPED", "SourceGone", { origin });
     return settled(source.holding?.isReplica ? "REPLICA" : "COMPLETED", null, { origin });
   }
@@ -228,7 +289,7 @@ class Attempt {
   /** Both have it already: from now on both are known to have the same. */
   async #adopt(source: Reading, target: Reading): Promise<End> {
     if (source.side.kind === "absent" || target.side.kind === "absent" || source.holding === undefined || target.holding === undefined) {
-      return this.#nothing("equal", source);
+      return this.#equal(source);
     }
     const content = common(source.side.content, target.side.content, this.#members);
     const holdings = [source.holding, target.holding].map((holding) => ({ ...holding, content }));
@@ -357,7 +418,7 @@ class Attempt {
 
   async #delete(source: Reading, target: Reading, isConflict: boolean): Promise<End> {
     const { rule, destination } = this.#aim;
-    this.operation = "delete";
+    this.#operation = "delete";
     const side = source.side as Side & { kind: "deleted" };
     const { origin } = side.content;
     if (rule.deletes === "none") return settled("SKIPPED", "DeletesNotReplicated", { operation: "delete", origin });
@@ -365,6 +426,11 @@ class Attempt {
     if (rule.deletes === "markers" && !source.isMarker) return settled("SKIPPED", "NoDeleteMarker", { operation: "delete", origin });
     if (target.holding === undefined || target.side.kind !== "object")
       return settled("SKIPPED", "NotOurs", { operation: "delete", origin });
+    const row = this.#row ?? (await this.#readRow());
+    // The event of a delete of ours tells of no other delete.
+    const told = source.holding?.isReplica === true ? { ...this.#task, changes: undefined } : this.#task;
+    if (isRejected(row, told) || (await this.#isRejectedOf(row, told)))
+      return settled("SKIPPED", "DeleteRejected", { operation: "delete", origin });
     const route = toRoute(rule, destination);
     if (!(await this.#parts.gates.passes(route, { approved: this.#task.changes?.approved }))) {
       return settled("HELD", "DeleteGate", { operation: "delete", origin });
@@ -396,24 +462,41 @@ class Attempt {
     }
   }
 
-  /** Tags changed alone: no bytes move, and the event that it makes is our own. */
+  /** Tags or ACL changed alone: no bytes move, and the event that it makes is our own. */
   async #retag(source: Reading, target: Reading): Promise<End> {
     const { rule } = this.#aim;
-    this.operation = "attributes";
+    this.#operation = "attributes";
     const { object, content } = source.side as ObjectSide;
     const { object: replica } = target.side as ObjectSide;
     const origin = content.origin;
-    if (!rule.preserve.tags) return settled("SKIPPED", "TagsNotPreserved", { operation: "attributes", origin });
+    if (!rule.preserve.tags && !rule.preserve.acl) return settled("SKIPPED", "TagsNotPreserved", { operation: "attributes", origin });
     const intent = this.#intent(content, { etag: replica.etag, sizeBytes: replica.sizeBytes, stamp: null }, 0);
     return this.#writing(intent, target, async () => {
-      const tags = await this.#copyTags().catch(async (error: unknown) => {
+      const given = await this.#giveAttributes(object, replica).catch(async (error: unknown) => {
         throw await this.#broken(intent, toReplicationError(error));
       });
       const merged = descendingFrom(content, (target.side as ObjectSide).content);
-      const holdings = [this.#held(target, { ...replica, tagsHash: hashTags(tags) }, merged), ...alsoWon(source, merged)];
+      const holdings = [this.#held(target, given.held, merged), ...alsoWon(source, merged)];
       const about = { operation: "attributes", replica: adopted(object, replica), origin, holdings, closes: intent.id } as const;
-      return { end: settled("COMPLETED", null, about), announced: { kind: "attributes" } };
+      const end = settled("COMPLETED", null, { ...about, notes: given.notes });
+      return given.isWritten ? { end, announced: { kind: "attributes" } } : { end };
     });
+  }
+
+  /** What differs of tags and ACL, and no more: what changes nothing makes no event that calls the other direction. */
+  async #giveAttributes(object: HeldObject, replica: HeldObject): Promise<Given> {
+    const { rule, destination } = this.#aim;
+    const { signal } = this.#options;
+    const tags = rule.preserve.tags && object.tagsHash !== replica.tagsHash ? await this.#copyTags() : undefined;
+    const canCompare = rule.preserve.acl && object.acl !== undefined && replica.acl !== undefined;
+    const there = { store: this.#storeOf(destination.bucket), key: this.#key, acl: replica.acl ?? "private" };
+    const acl = canCompare ? await carryAcl({ acl: object.acl ?? "private", replica: there, signal }) : undefined;
+    const tagsHash = tags === undefined ? replica.tagsHash : hashTags(tags);
+    return {
+      held: { ...replica, tagsHash, acl: aclAfter(acl, { acl: object.acl, before: replica.acl }) },
+      notes: notesAfter([], { acl }),
+      isWritten: tags !== undefined || acl === "changed" || acl === "closed",
+    };
   }
 
   async #copyTags(): Promise<Readonly<Record<string, string>>> {
@@ -429,12 +512,16 @@ class Attempt {
     const origin = originOf(source);
     const wants = this.#wantBack();
     // Said of what is there, not of what is believed: two directions that each believe the other to be ahead would call each other for ever.
-    if (target.state === undefined && !this.#options.mustLook) return "look";
+    if (this.#isBelieved(target)) return "look";
     const end = settled(source.holding?.isReplica ? "REPLICA" : "SKIPPED", "DestinationNewer", { origin, wants });
     if (!isConflict || target.side.kind === "absent" || target.holding === undefined || source.side.kind === "absent") return end;
     await this.#conflictEnded({ source, target, winner: this.#aim.destination.bucket.id });
     const content = descendingFrom(target.side.content, source.side.content);
     return { ...end, holdings: [{ ...target.holding, content }], wants: this.#wantEverywhere(this.#aim.destination.bucket.id) };
+  }
+
+  #isBelieved({ state }: Reading): boolean {
+    return state === undefined && !this.#options.mustLook;
   }
 
   async #hold(source: Reading, target: Reading): Promise<End> {
@@ -453,9 +540,13 @@ class Attempt {
   async #conflictEnded(won: { source: Reading; target: Reading; winner: string } | null): Promise<void> {
     const { safeguards, clock } = this.#parts;
     if (won !== null) return safeguards.saveConflict(this.#conflict(won.source, won.target, won.winner));
-    const open = await safeguards.conflict(this.#conflictId);
-    if (open === undefined || open.resolvedAt !== null) return;
-    await safeguards.saveConflict({ ...open, resolvedAt: clock.now() });
+    if (this.#open !== undefined) await safeguards.saveConflict({ ...this.#open, resolvedAt: clock.now() });
+  }
+
+  /** What a person was asked about this key and has not answered. */
+  async #openConflict(): Promise<Conflict | undefined> {
+    const conflict = await this.#parts.safeguards.conflict(this.#conflictId);
+    return conflict?.resolvedAt === null ? conflict : undefined;
   }
 
   get #conflictId(): string {

@@ -28,9 +28,11 @@ export type DeleteEnd =
  */
 export async function deleteObject(request: DeleteRequest): Promise<DeleteEnd> {
   const { store, key, signal } = request;
-  const [{ versioning }, { conditionalDelete }] = await Promise.all([store.describe(signal), store.capabilities(signal)]);
-  const versioned = versioning === "Enabled";
-  if (request.rule.deletes === "markers" && !versioned) throw refusal(request, "has no delete markers: it is not versioned");
+  const { conditionalDelete } = await store.capabilities(signal);
+  const isMarkers = request.rule.deletes === "markers";
+  // Asked each time, and only where it decides: a bucket's versioning can be changed while we run.
+  const versioned = (isMarkers || !conditionalDelete) && (await store.versioning(signal)) === "Enabled";
+  if (isMarkers && !versioned) throw refusal(request, "has no delete markers: it is not versioned");
   const current = await store.observe(key, { signal });
   if (current.kind !== "object") return { kind: "absent" };
   if (!isNamed(request, current)) return { kind: "moved-on" };

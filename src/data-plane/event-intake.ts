@@ -1,5 +1,5 @@
 import type { Bucket } from "../domain/bucket.ts";
-import type { BucketEvent, ParsedMessage } from "../domain/event.ts";
+import type { BucketEvent, ParsedMessage, ReplicationNotice } from "../domain/event.ts";
 import { keyMatches, type Rule } from "../domain/rule.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Intake } from "../ports/event-source.ts";
@@ -17,6 +17,8 @@ export interface EventIntakeOptions {
   readonly storeOf: (bucket: Bucket) => ObjectStore;
   readonly clock: Clock;
   readonly ownWrites: OwnWrites;
+  /** Takes in what S3 tells of its own replication, durably; returns how many it knew. Absent: nobody wants to know. */
+  readonly onNotices?: ((store: string, notices: readonly ReplicationNotice[]) => Promise<number>) | undefined;
 }
 
 interface IntakeCount {
@@ -61,7 +63,8 @@ export class EventIntake implements Intake {
     const { tasks, journal } = this.#options;
     const wants: Want[] = [];
     const notes: (() => Promise<void>)[] = [];
-    let { ignored } = message;
+    const { notices = [] } = message;
+    let ignored = message.ignored + notices.length;
     for (const event of message.events) {
       const rules = await this.#rulesFor(store, event);
       // A bucket that is no source announces our own writes too.
@@ -73,7 +76,9 @@ export class EventIntake implements Intake {
     }
     // Before the tasks that look after them: what is noted behind their look would wait there for an absence that it does not explain.
     await Promise.all(notes.map((note) => note()));
-    this.#count(store, { received: message.events.length + message.ignored + message.malformed.length, ignored });
+    if (notices.length > 0) ignored -= (await this.#options.onNotices?.(store, notices)) ?? 0;
+    const received = message.events.length + notices.length + message.ignored + message.malformed.length;
+    this.#count(store, { received, ignored });
     await Promise.all([
       wants.length === 0 ? this.flush() : tasks.want(wants),
       ...message.malformed.map((record) => journal.setAside(store, record)),
@@ -144,7 +149,8 @@ export class EventIntake implements Intake {
 function toWant(event: BucketEvent, key: string): Omit<Want, "route"> {
   const { etag, sizeBytes, eventTime } = event;
   const hint = etag === undefined || event.kind === "deleted" ? undefined : { etag, sizeBytes };
-  return { key, lane: "live", eventTime: eventTime ?? null, hint, changes: toChanges(event) };
+  const deletedAt = event.kind === "deleted" ? eventTime : undefined;
+  return { key, lane: "live", eventTime: eventTime ?? null, hint, changes: toChanges(event), deletedAt };
 }
 
 /** Stores name a version where they keep any; a marker only hides. */
@@ -155,5 +161,7 @@ function tookVersion({ eventName, versionId }: BucketEvent): boolean {
 function toChanges({ kind, eventName }: BucketEvent): Changes {
   if (kind === "created") return { written: true };
   if (kind === "attributes") return { attributes: true };
+  // It was not written: where it has been replicated already there is nothing to do.
+  if (kind === "restored") return { missed: true };
   return { deleted: true, expired: eventName.includes("Lifecycle") || eventName.includes("Expiration") };
 }

@@ -383,6 +383,46 @@ describe("deletes in a history", () => {
     assert.deepEqual(await at.history(), ["one", "†", "two", "†"]);
   });
 
+  it("of a lifecycle stay away where the rule does not say so, also when a comparison finds their marker (invariant 4)", async () => {
+    const at = new Scene({ rule: { deletes: "propagate" } });
+    await at.put("one");
+    await at.replay();
+    at.model.expire(SOURCE.bucket, KEY);
+    const expired = { deleted: true, expired: true };
+    assert.deepEqual(summaryOf(await at.replay(expired)), ["SKIPPED delete Expired"]);
+    assert.deepEqual(summaryOf(await at.replay({ missed: true })), ["SKIPPED delete Expired"]);
+    assert.deepEqual(await at.history(), ["one"]);
+    await at.put("two");
+    await at.replay();
+    assert.deepEqual(await at.history(), ["one", "two"]);
+    await at.delete();
+    await at.replay({ deleted: true });
+    assert.deepEqual(await at.history(), ["one", "two", "†"]);
+  });
+
+  it("of a lifecycle are deletes where the rule says so", async () => {
+    const at = new Scene({ rule: { deletes: "propagate", expirations: true } });
+    await at.put("one");
+    await at.replay();
+    at.model.expire(SOURCE.bucket, KEY);
+    assert.deepEqual(summaryOf(await at.replay({ deleted: true, expired: true })), ["COMPLETED delete"]);
+    assert.deepEqual(await at.history(), ["one", "†"]);
+  });
+
+  it("that a person rejected are not made when their marker is found again, but when another is announced (invariant 4)", async () => {
+    const at = new Scene({ gate: SHUT_GATE });
+    await at.put("one");
+    await at.replay();
+    await at.delete();
+    assert.deepEqual(summaryOf(await at.replay({ deleted: true })), ["HELD delete DeleteGate"]);
+    const held = await at.state.ledger.get(at.route, KEY);
+    assert.ok(held);
+    await at.state.ledger.adopt([{ route: at.route, entry: { ...held, status: "SKIPPED", reason: "DeleteRejected" } }]);
+    assert.deepEqual(summaryOf(await at.replay({ missed: true })), ["SKIPPED delete DeleteRejected"]);
+    assert.deepEqual(summaryOf(await at.replay({ deleted: true })), ["HELD delete DeleteGate"]);
+    assert.deepEqual(await at.history(), ["one"]);
+  });
+
   it("of single versions are not replicated", async () => {
     const at = new Scene({ rule: { deletes: "propagate" } });
     await at.put("one");

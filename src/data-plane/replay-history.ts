@@ -5,15 +5,16 @@ import { type Destination, destinationKey, needsTags, type Rule, sizeMatches, ta
 import { stampOf } from "../domain/stamp.ts";
 import { blankEntry, type LedgerEntry, type ReplicaRecord } from "../domain/status.ts";
 import { type HistoryStep, isAlike, isReplicated, NULL_VERSION, planHistory, recognize } from "../domain/version-plan.ts";
-import type { ListedVersion, ObjectStore } from "../ports/object-store.ts";
+import type { ListedVersion, ObjectStore, ReadOptions } from "../ports/object-store.ts";
 import type { Journal, LeasedTask, Ledger, Route } from "../ports/state.ts";
 import type { Transfer, TransferResult } from "../ports/transfer.ts";
+import { type CarriedGuards, carryGuards, notesAfter } from "./carried-guards.ts";
 import type { DeleteGates } from "./delete-gates.ts";
 import { deleteObject } from "./delete-object.ts";
 import { toRoute } from "./diff.ts";
 import { isInScope, readHistory, rowsOfRoute } from "./key-history.ts";
 import { attributeHash } from "./replicate.ts";
-import { type Assignment, failed, type Settled, type Settlement, settled } from "./settlement.ts";
+import { type Assignment, failed, isRejected, type Settled, type Settlement, settled, standingReason } from "./settlement.ts";
 import { placeOf } from "./sides.ts";
 
 export interface ReplayHistoryParts {
@@ -69,12 +70,15 @@ class Replay {
   readonly #route: Route;
   readonly #startedAt: number;
   #rows = new Map<string, LedgerEntry>();
+  #current: LedgerEntry | undefined;
   /** Rows that are not durable yet. */
   readonly #news = new Map<string, LedgerEntry>();
   /** Versions of the destination that this run has made. */
   readonly #made = new Set<string>();
   /** What is current at the destination; undefined for nothing. */
   #top: ListedVersion | undefined;
+  /** The newest delete marker of the source. */
+  #lastMarker: string | undefined;
   /** The delete marker on which a conditional write was refused. */
   #refusedOn: string | undefined;
 
@@ -92,22 +96,21 @@ class Replay {
   async run(): Promise<Settlement> {
     try {
       await this.#checkVersioned();
-      const { current, versions } = rowsOfRoute(await this.#parts.ledger.entriesOf(this.#rule.source.id, this.#task.key), this.#route);
-      this.#rows = new Map(versions);
+      await this.#readRows();
       for (let round = 0; round < ROUNDS; round++) {
-        const end = await this.#round(current);
+        const end = await this.#round();
         if (end !== "read-again") return end;
       }
       throw new ReplicationError("PreconditionFailed", `${this.#task.key} changed each time it was read`);
     } catch (error) {
       // What was done so far is kept: it ends this task, and the next one meets the error at once.
-      return this.#news.size > 0 ? this.#toBeContinued() : failed(error);
+      return this.#news.size > 0 ? this.#toBeContinued() : failed(error, { standing: standingReason(this.#current) });
     }
   }
 
   async #checkVersioned(): Promise<void> {
     const { bucket } = this.#destination;
-    if ((await this.#there.describe(this.#signal)).versioning === "Enabled") return;
+    if ((await this.#there.versioning(this.#signal)) === "Enabled") return;
     throw new ReplicationError(
       "CapabilityMissing",
       `${bucket.name} keeps no versions: the history of ${this.#task.key} has no place there`,
@@ -118,12 +121,22 @@ class Replay {
     );
   }
 
-  async #round(current: LedgerEntry | undefined): Promise<Settlement | "read-again"> {
-    const { rule, key } = { rule: this.#rule, key: this.#task.key };
-    const since = this.#destination.existingObjects ? undefined : await this.#parts.journal.ruleSince(rule.id, this.#parts.now());
-    const everything = await readHistory(this.#store(rule.source), { key, signal: this.#signal });
+  async #readRows(): Promise<void> {
+    const entries = await this.#parts.ledger.entriesOf(this.#rule.source.id, this.#task.key);
+    const { current, versions } = rowsOfRoute(entries, this.#route);
+    this.#current = current;
+    this.#rows = new Map([...versions, ...this.#news]);
+  }
+
+  async #round(): Promise<Settlement | "read-again"> {
+    const { id } = this.#rule;
+    const since = this.#destination.existingObjects ? undefined : await this.#parts.journal.ruleSince(id, this.#parts.now());
+    // The destination first: what is put there is then on condition of what was on top before the look at the source.
+    const there = await this.#readThere();
+    const everything = await this.#readSource();
+    this.#lastMarker = everything.find(({ isDeleteMarker }) => isDeleteMarker)?.versionId;
     const versions = everything.filter((version) => isInScope(version, since));
-    await this.#readTop(versions, current);
+    this.#recognize(versions, there);
     for (const step of planHistory(versions, this.#rows)) {
       if (this.#isFull) return this.#toBeContinued();
       const turn = await this.#take(step, step.version === versions[0]);
@@ -132,20 +145,41 @@ class Replay {
     return (await this.#putBack(versions)) ?? this.#end(versions[0], everything.length > 0);
   }
 
+  /** A store may hide a key from its listings: then what it has there now is all that can be told. */
+  async #readSource(): Promise<readonly ListedVersion[]> {
+    const { key } = this.#task;
+    const store = this.#store(this.#rule.source);
+    const history = await readHistory(store, { key, signal: this.#signal });
+    if (history.length > 0) return history;
+    const state = await store.head(key, { signal: this.#signal });
+    if (state === undefined) return [];
+    const { etag, sizeBytes, lastModified, storageClass, versionId = NULL_VERSION } = state;
+    return [{ key, versionId, isLatest: true, isDeleteMarker: false, etag, sizeBytes, lastModified, storageClass }];
+  }
+
   get #isFull(): boolean {
     return this.#made.size >= CHUNK || this.#news.size >= MAX_ROWS;
   }
 
   // ——— what is there ———
 
-  /** Reads the destination down to what is recorded, and records what a writer that died has left above it. */
-  async #readTop(versions: readonly ListedVersion[], current: LedgerEntry | undefined): Promise<void> {
+  /** Reads the destination down to what is recorded; returns what stands above that, the newest first. */
+  async #readThere(): Promise<readonly ListedVersion[]> {
     const recorded = this.#sourceIds();
     const until = ({ versionId }: ListedVersion) => recorded.has(versionId);
     const there = await readHistory(this.#there, { key: this.#key, until, signal: this.#signal });
     this.#top = there[0];
     const unrecorded = there.filter((version) => !until(version));
-    if (this.#rows.size === 0) this.#takeOver(versions, current, unrecorded);
+    if (unrecorded.length === 0) return unrecorded;
+    // Another worker may have written them and said so since: what is there must not be newer than what is known of it.
+    await this.#readRows();
+    const known = this.#sourceIds();
+    return unrecorded.filter(({ versionId }) => !known.has(versionId));
+  }
+
+  /** Records what a writer that died has left at the destination. */
+  #recognize(versions: readonly ListedVersion[], unrecorded: readonly ListedVersion[]): void {
+    if (this.#rows.size === 0) this.#takeOver(versions, this.#current, unrecorded);
     const missing = planHistory(versions, this.#rows).flatMap(({ do: what, version }) => (what === "apply" ? [version] : []));
     const found = recognize({
       versions: missing.filter((version) => this.#leavesOut(version) === undefined),
@@ -192,9 +226,18 @@ class Replay {
   }
 
   /** Why the rule does not want the version; undefined where it does, or where its tags decide. */
-  #leavesOut({ isDeleteMarker, sizeBytes }: ListedVersion): "DeletesNotReplicated" | "FilteredOut" | undefined {
-    if (isDeleteMarker) return this.#rule.deletes === "none" ? "DeletesNotReplicated" : undefined;
-    return sizeMatches(this.#rule.filter, sizeBytes) ? undefined : "FilteredOut";
+  #leavesOut(version: ListedVersion): "DeletesNotReplicated" | "Expired" | "FilteredOut" | undefined {
+    if (!version.isDeleteMarker) return sizeMatches(this.#rule.filter, version.sizeBytes) ? undefined : "FilteredOut";
+    if (this.#rule.deletes === "none") return "DeletesNotReplicated";
+    return this.#isExpiration(version) ? "Expired" : undefined;
+  }
+
+  /** A lifecycle's marker is told by its event, and the event of a delete speaks of the last marker there is. */
+  #isExpiration({ versionId }: ListedVersion): boolean {
+    const { changes } = this.#task;
+    if (this.#rule.expirations) return false;
+    const isTold = changes?.deleted === true && changes.expired === true && versionId === this.#lastMarker;
+    return isTold || this.#rows.get(versionId)?.reason === "Expired";
   }
 
   #refuse(version: ListedVersion): undefined {
@@ -286,6 +329,7 @@ class Replay {
       return this.#marks(version, versionId);
     }
     if (!this.#sourceIds().has(top.versionId)) return this.#passOver(version, { status: "SKIPPED", reason: "NotOurs" });
+    if (isCurrent && isRejected(this.#current, this.#task)) return this.#settled("SKIPPED", "DeleteRejected", { operation: "delete" });
     if (isCurrent && !(await this.#mayHide(top))) return this.#settled("HELD", "DeleteGate", { operation: "delete" });
     const end = await deleteObject({
       store: this.#there,
@@ -395,20 +439,36 @@ class Replay {
     if (row === undefined || row.status !== "COMPLETED") return this.#settled("SKIPPED", row?.reason ?? null, { operation });
     if (current.isDeleteMarker) return this.#settled("COMPLETED", null, { operation });
     const { notes, replica } = row;
-    if (this.#task.changes?.attributes !== true || this.#news.has(current.versionId))
+    // What this run has written has the tags of now; what it has only recognized may not.
+    if (this.#task.changes?.attributes !== true || this.#made.has(replica?.destinationVersionId ?? ""))
       return this.#settled("COMPLETED", null, { notes, replica });
     return this.#retag(current, row);
   }
 
-  /** Tags changed: no new version came of it, so they are written to the one that the current version became. */
+  /** Tags, ACL or lock changed: no new version came of it, so they are given to the one that the current version became. */
   async #retag({ versionId, isLatest }: ListedVersion, { notes, replica }: LedgerEntry): Promise<Settlement> {
-    const there = replica?.destinationVersionId ?? undefined;
-    const about = { operation: "attributes", notes, replica } as const;
-    if (!this.#rule.preserve.tags) return this.#settled("SKIPPED", "TagsNotPreserved", { operation: "attributes" });
+    const there = { versionId: replica?.destinationVersionId ?? undefined, signal: this.#signal };
+    const { preserve, source } = this.#rule;
     const from = { versionId: versionId === NULL_VERSION && isLatest ? undefined : versionId, signal: this.#signal };
-    const tags = await this.#store(this.#rule.source).tags(this.#task.key, from);
-    await this.#there.putTags(this.#key, tags, { versionId: there, signal: this.#signal });
-    return this.#settled("COMPLETED", null, about);
+    if (preserve.tags) {
+      const tags = await this.#store(source).tags(this.#task.key, from);
+      await this.#there.putTags(this.#key, tags, there);
+    }
+    const carried = await this.#carryGuards(from, there);
+    const isMeant = preserve.tags || carried.acl !== undefined || (carried.lock ?? "same") !== "same";
+    if (!isMeant) return this.#settled("SKIPPED", "TagsNotPreserved", { operation: "attributes" });
+    return this.#settled("COMPLETED", null, { operation: "attributes", notes: notesAfter(notes, carried), replica });
+  }
+
+  async #carryGuards(from: ReadOptions, there: ReadOptions): Promise<CarriedGuards> {
+    const { preserve, source } = this.#rule;
+    if (!preserve.acl && !preserve.objectLock) return {};
+    const store = this.#store(source);
+    const [state, replica] = await Promise.all([store.head(this.#task.key, from), this.#there.head(this.#key, there)]);
+    if (state === undefined || replica === undefined) return {}; // removed meanwhile, which its own event tells
+    const at = { store: this.#there, state: replica, versionId: there.versionId };
+    const guarded = { store, state, versionId: from.versionId };
+    return carryGuards({ source: guarded, replica: at, preserve, now: this.#parts.now(), signal: this.#signal });
   }
 
   /** Makes durable what was done, and wants the key again. */

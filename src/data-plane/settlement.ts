@@ -38,6 +38,8 @@ export interface Failed {
   /** What could not be done. */
   readonly operation: Operation;
   readonly wants?: readonly Want[] | undefined;
+  /** What the row said of a delete, which stands until the attempt that failed is made again. */
+  readonly standing?: string | undefined;
 }
 
 export type Settlement = Settled | Failed;
@@ -46,6 +48,18 @@ export function settled(status: Settled["status"], reason: string | null, more: 
   return { kind: "settled", status, operation: "copy", reason, notes: [], replica: null, origin: null, ...more };
 }
 
-export function failed(error: unknown, { operation = "copy", wants }: Partial<Failed> = {}): Failed {
-  return { kind: "failed", error: toReplicationError(error), operation, wants };
+export function failed(error: unknown, { operation = "copy", wants, standing }: Partial<Failed> = {}): Failed {
+  return { kind: "failed", error: toReplicationError(error), operation, wants, standing };
+}
+
+/** What a person, the gate or an event said of a delete that was not made: nothing else tells of it. */
+const STANDING: readonly string[] = ["DeleteGate", "DeleteRejected", "Expired"];
+
+export function standingReason(row: LedgerEntry | undefined): string | undefined {
+  return STANDING.find((reason) => reason === row?.reason);
+}
+
+/** A person said that what the destination holds stays there: only the news of another delete is asked about again. */
+export function isRejected(row: LedgerEntry | undefined, { changes }: LeasedTask): boolean {
+  return row?.reason === "DeleteRejected" && changes?.deleted !== true;
 }

@@ -11,11 +11,11 @@ import {
   type Intent,
   isSameObject,
 } from "../domain/holding.ts";
-import { attributeText, compareKeys, type ObjectAttributes, type ObjectState } from "../domain/object.ts";
-import type { Rule } from "../domain/rule.ts";
+import { attributeText, compareKeys, isSameAcl, type ObjectAttributes, type ObjectState } from "../domain/object.ts";
 import { readStamp, STAMP_NAME, withoutStamp } from "../domain/stamp.ts";
 import type { ListedVersion, ObjectStore, Observation } from "../ports/object-store.ts";
 import type { Known, LeasedTask } from "../ports/state.ts";
+import { aclOf } from "./carried-guards.ts";
 import { readHistory } from "./key-history.ts";
 
 /** What tells that an absence is a delete. */
@@ -24,14 +24,27 @@ export interface DeleteEvidence {
   readonly announced: boolean;
   /** The delete that was announced was a lifecycle's. */
   readonly expired?: boolean | undefined;
-  /** When it happened, in milliseconds since the epoch. */
+  /** When it happened by the bucket's clock; of several deletes the latest. Undefined: it may be the delete of whatever was there. */
+  readonly deletedAt?: number | undefined;
+  /** When it happened as far as anything tells, in milliseconds since the epoch. */
   readonly at: number;
 }
 
-/** What a task tells of a delete at its source; a lifecycle's is none where the rule does not say so. */
-export function evidenceOf({ changes, eventTime }: LeasedTask, rule: Rule, now: number): DeleteEvidence {
-  const announced = changes?.deleted === true && (changes.expired !== true || rule.expirations);
-  return { announced, expired: changes?.expired, at: eventTime ?? now };
+/** The machines of one store keep one time, more or less. */
+const CLOCK_SKEW_MS = 1_000;
+
+/**
+ * Whether a delete can be that of the object that was last known to be there: an older one deleted something else, and was told late or again.
+ * Both times are of the bucket's own clock, LastModified in whole seconds.
+ */
+export function mayBeDeleteOf(lastModified: number | null | undefined, deletedAt: number | null | undefined): boolean {
+  return lastModified == null || deletedAt == null || deletedAt >= lastModified - CLOCK_SKEW_MS;
+}
+
+/** What a task tells of a delete at its source. Also a lifecycle's explains an absence; whether it travels is the rule's affair. */
+export function evidenceOf({ changes, eventTime, deletedAt }: LeasedTask, now: number): DeleteEvidence {
+  const announced = changes?.deleted === true;
+  return { announced, expired: changes?.expired, deletedAt, at: deletedAt ?? eventTime ?? now };
 }
 
 /** What a bucket holds under a key, and what that descends from. */
@@ -77,7 +90,9 @@ export interface ReadOptions {
   readonly evidence: DeleteEvidence;
   /** Also reads the tags, so that a change of them alone is seen. */
   readonly withTags: boolean;
-  /** A change of the tags was announced: where nobody read them before, they count as changed. */
+  /** Also reads the ACL, as {@link withTags} the tags. */
+  readonly withAcl?: boolean | undefined;
+  /** A change of tags or ACL was announced: where nobody read them before, they count as changed. */
   readonly isRetagged?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -88,7 +103,8 @@ export async function readSide({ store, key }: Place, known: Known, options: Rea
   if (observation.kind !== "object") return readAbsence({ store, key }, known, { observation, evidence: options.evidence });
   const { state } = observation;
   const tagsHash = options.withTags ? hashTags(await store.tags(key, { signal: options.signal })) : null;
-  const found: Found = { state, object: toHeld(state, tagsHash), isRetagged: options.isRetagged === true, under: [] };
+  const acl = options.withAcl === true ? { acl: await aclOf(store, key, { signal: options.signal }) } : undefined;
+  const found: Found = { state, object: { ...toHeld(state, tagsHash), ...acl }, isRetagged: options.isRetagged === true, under: [] };
   const reading = readObject(store.bucket, known, found);
   const mayCover = reading.holding?.isReplica === false && reading.changed && reading.hasIntents && found.object.versionId !== null;
   if (!mayCover) return reading;
@@ -160,12 +176,16 @@ function readObject(bucket: Bucket, known: Known, { state, object, isRetagged, u
   // A client that writes our bytes again, with other metadata perhaps, writes no stamp.
   const lacksStamp = held?.isStamped === true && state.attributes.metadata[STAMP_NAME] === undefined;
   if (holding !== undefined && held !== null && !lacksStamp && isSameObject(held, object)) {
-    const retagged = object.tagsHash !== null && (held.tagsHash === null ? isRetagged : held.tagsHash !== object.tagsHash);
+    const hasOtherTags = object.tagsHash !== null && (held.tagsHash === null ? isRetagged : held.tagsHash !== object.tagsHash);
+    const hasOtherAcl = object.acl !== undefined && (held.acl === undefined ? isRetagged : !isSameAcl(held.acl, object.acl));
+    const retagged = hasOtherTags || hasOtherAcl;
     const { content: before } = holding;
     const content = retagged ? { ...before, retagged: (before.retagged ?? 0) + 1 } : before;
     const { isStamped } = held;
-    const next = { ...holding, object: { ...object, tagsHash: object.tagsHash ?? held.tagsHash, isStamped }, content };
-    const isNews = held.lastModified === null || held.attributesHash === null || (held.tagsHash === null && object.tagsHash !== null);
+    const acl = object.acl ?? held.acl;
+    const next = { ...holding, object: { ...object, tagsHash: object.tagsHash ?? held.tagsHash, acl, isStamped }, content };
+    const isFirstSeen = (held.tagsHash === null && object.tagsHash !== null) || (held.acl === undefined && object.acl !== undefined);
+    const isNews = held.lastModified === null || held.attributesHash === null || isFirstSeen;
     const changed = retagged || isNews || known.deletedAt !== null;
     return { ...found, side: sideOf(next), holding: next, changed, closes: [] };
   }
@@ -221,7 +241,9 @@ function readAbsence({ store, key }: Place, known: Known, { observation, evidenc
   const intent = intents.find(({ expected, content }) => expected === null && isAhead(content, holding));
   // What we were about to put there may have been there and be what was deleted.
   const before = holding?.content ?? intents.find(({ expected }) => expected !== null)?.content;
-  const isAnnounced = (evidence.announced || deletedAt !== null) && before !== undefined;
+  const explains = (at: number | null | undefined) => mayBeDeleteOf(holding?.object?.lastModified, at);
+  const isTold = (evidence.announced && explains(evidence.deletedAt)) || (deletedAt !== null && explains(deletedAt));
+  const isAnnounced = isTold && before !== undefined;
   if (!isMarker && intent === undefined && !isAnnounced) {
     return { ...found, side: { kind: "absent" }, holding, changed: false };
   }

@@ -4,7 +4,6 @@ import type { Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { Journal } from "../ports/state.ts";
 import { Alarm } from "./alarm.ts";
-import type { BackfillSummary } from "./backfill.ts";
 
 /** A rule and how often its buckets are compared. */
 export interface ScheduledRule {
@@ -19,7 +18,8 @@ export interface ScheduledRule {
 
 export interface SyncScheduleOptions {
   readonly rules: readonly ScheduledRule[];
-  readonly sync: (rule: Rule, signal: AbortSignal) => Promise<BackfillSummary>;
+  /** Resolves with what there is to tell of it. */
+  readonly sync: (rule: Rule, signal: AbortSignal) => Promise<object>;
   readonly journal: Journal;
   readonly clock: Clock;
   readonly logger: Logger;

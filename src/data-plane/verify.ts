@@ -1,18 +1,17 @@
 import { createHash } from "node:crypto";
-import { isReplicationError } from "../domain/error.ts";
-import { attributeText, type ObjectAttributes } from "../domain/object.ts";
+import { isReplicationError, type ReplicationError } from "../domain/error.ts";
 import { type Destination, destinationKey } from "../domain/rule.ts";
-import { withoutStamp } from "../domain/stamp.ts";
 import type { LedgerEntry } from "../domain/status.ts";
 import type { Clock } from "../ports/clock.ts";
-import type { ObjectStore } from "../ports/object-store.ts";
+import { attributeDifferences } from "./attribute-differences.ts";
 import { type DiffOptions, type DiffRow, diffRule, type Resolved, resolveRow, toRoute, type Verdict } from "./diff.ts";
+import type { Place } from "./sides.ts";
 import { WorkPool } from "./work-pool.ts";
 
 export interface VerifyOptions extends DiffOptions {
   readonly clock: Clock;
   readonly concurrency: number;
-  /** Also compare headers, metadata and tags of what is equal. */
+  /** Also compare headers, metadata, tags, ACL and lock of what is equal, as far as the rule carries them. */
   readonly attributes: boolean;
   /** Also read and hash the bytes of both sides of what is equal. */
   readonly checksum: boolean;
@@ -21,6 +20,8 @@ export interface VerifyOptions extends DiffOptions {
   /** Leaves out objects written more recently; milliseconds. */
   readonly minAgeMs: number;
   readonly onDifference: (difference: Difference) => void | Promise<void>;
+  /** Asked where an object cannot be read: true goes on without it, as if it were equal. Absent: the comparison ends with the error. */
+  readonly mayLeaveOut?: ((error: ReplicationError) => boolean) | undefined;
 }
 
 export interface Difference {
@@ -61,6 +62,7 @@ class VerifyRun {
   readonly #options: VerifyOptions;
   readonly #pool: WorkPool;
   readonly #newest: number;
+  readonly #locking: (Promise<boolean> | undefined)[] = [];
 
   constructor(options: VerifyOptions) {
     this.#options = options;
@@ -93,7 +95,12 @@ class VerifyRun {
   }
 
   async #settle(rows: readonly DiffRow[]): Promise<void> {
-    for (const row of rows) await this.#count(row, await this.#resolve(row));
+    for (const row of rows) await this.#count(row, await this.#resolve(row).catch((error: unknown) => this.#leftOut(error)));
+  }
+
+  #leftOut(error: unknown): Resolved {
+    if (isReplicationError(error) && this.#options.mayLeaveOut?.(error) === true) return { verdict: "EQUAL", differs: [] };
+    throw error;
   }
 
   async #resolve(row: DiffRow): Promise<Resolved> {
@@ -107,19 +114,20 @@ class VerifyRun {
     return content === true ? { verdict: "EQUAL", differs: [] } : resolved;
   }
 
-  async #attributeDifferences(row: DiffRow): Promise<readonly string[]> {
-    const { source, replica } = this.#sides(row);
-    const [a, b] = await Promise.all([fullAttributes(source.store, source.key), fullAttributes(replica.store, replica.key)]);
-    if (a === undefined || b === undefined) return []; // deleted since it was listed: the next comparison tells
-    const differs: string[] = [];
-    if (attributeText({ systemHeaders: a.systemHeaders, metadata: {} }) !== attributeText({ systemHeaders: b.systemHeaders, metadata: {} }))
-      differs.push("headers");
-    if (attributeText({ systemHeaders: {}, metadata: a.metadata }) !== attributeText({ systemHeaders: {}, metadata: b.metadata }))
-      differs.push("metadata");
-    const empty = { systemHeaders: {}, metadata: {} };
-    if (attributeText({ ...empty, tags: a.tags }) !== attributeText({ ...empty, tags: b.tags }) && this.#options.rule.preserve.tags)
-      differs.push("tags");
-    return differs;
+  #attributeDifferences(row: DiffRow): Promise<readonly string[]> {
+    const { rule, clock, signal } = this.#options;
+    const canLock = () => this.#canLock(row.index);
+    return attributeDifferences({ ...this.#sides(row), preserve: rule.preserve, canLock, now: clock.now(), signal });
+  }
+
+  /** Whether objects of a destination can be locked; asked for once. */
+  #canLock(index: number): Promise<boolean> {
+    const { destinations, storeOf, signal } = this.#options;
+    const { bucket } = destinations[index] as Destination;
+    this.#locking[index] ??= storeOf(bucket)
+      .describe(signal)
+      .then(({ objectLock }) => objectLock);
+    return this.#locking[index];
   }
 
   /** Reads both sides in ranges, so that memory stays bounded whatever the size. */
@@ -129,7 +137,7 @@ class VerifyRun {
     return a === b;
   }
 
-  async #hash({ store, key }: Side, row: DiffRow): Promise<string> {
+  async #hash({ store, key }: Place, row: DiffRow): Promise<string> {
     const digest = createHash("sha256");
     const size = row.source?.sizeBytes ?? 0;
     const summary = this.#summary(row);
@@ -141,7 +149,7 @@ class VerifyRun {
     return digest.digest("hex");
   }
 
-  #sides(row: DiffRow): { source: Side; replica: Side } {
+  #sides(row: DiffRow): { source: Place; replica: Place } {
     const { rule, storeOf } = this.#options;
     const { destination } = this.#summary(row);
     return {
@@ -189,25 +197,8 @@ class VerifyRun {
   }
 }
 
-interface Side {
-  readonly store: ObjectStore;
-  readonly key: string;
-}
-
 /** Read at a time from each side of a comparison of bytes. */
 const READ_BYTES = 4 * 1024 * 1024;
-
-/** Undefined for an object that is not there any more. */
-async function fullAttributes(store: ObjectStore, key: string): Promise<ObjectAttributes | undefined> {
-  const state = await store.head(key);
-  const tags = await store.tags(key).catch((error: unknown) => {
-    if (!isReplicationError(error)) throw error;
-    if (error.code === "NotImplemented") return {}; // a store without tags
-    if (error.code === "NoSuchKey") return undefined;
-    throw error;
-  });
-  return state === undefined || tags === undefined ? undefined : withoutStamp({ ...state.attributes, tags });
-}
 
 function emptySummary(destination: Destination): VerifySummary {
   const zero = { compared: 0, equal: 0, missing: 0, different: 0, extra: 0, hidden: 0, unproven: 0 };

@@ -14,8 +14,10 @@ import type { Route, TaskStore, Want } from "../ports/state.ts";
 import { bucketOf, MemoryObjectStore } from "../testing/memory-object-store.ts";
 import { MemoryTransfer, type TransferPlan } from "../testing/memory-transfer.ts";
 import type { StateHarness } from "../testing/state-contract.ts";
+import type { CarefulWays } from "./careful-ways.ts";
 import { toRoute } from "./diff.ts";
 import { RuleIndex } from "./rule-index.ts";
+import { failed } from "./settlement.ts";
 import { Worker, type WorkerOptions } from "./worker.ts";
 
 const source = bucketOf("source");
@@ -125,6 +127,30 @@ const failing =
   });
 
 describe("Worker", () => {
+  it(
+    "what stands of a delete stays in its row until the attempts are over (invariant 4)",
+    scene(
+      {
+        rules: [{ ...RULE, deletes: "propagate" }],
+        options: {
+          careful: {
+            settle: async () => failed(new ReplicationError("SlowDown", "no"), { standing: "DeleteRejected" }),
+          } as unknown as CarefulWays,
+        },
+      },
+      async ({ want, row, worker, advance }) => {
+        await want({ key: "k", changes: { missed: true } });
+        worker.start();
+        const waiting = await row(TO_ONE, "k", "PENDING");
+        assert.deepEqual([waiting.reason, waiting.error?.code], ["DeleteRejected", "SlowDown"]);
+        await advance(1_000);
+        await until("a second attempt", async () => ((await row(TO_ONE, "k", "PENDING")).attempts === 2 ? true : undefined));
+        await advance(1_000);
+        assert.equal((await row(TO_ONE, "k", "FAILED")).reason, "SlowDown");
+      },
+    ),
+  );
+
   it(
     "reads an object once for all its destinations, and records each",
     scene({}, async (at) => {

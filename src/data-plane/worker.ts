@@ -1,4 +1,4 @@
-import { type ReplicationError, toRecordedError, toReplicationError } from "../domain/error.ts";
+import { ReplicationError, toRecordedError, toReplicationError } from "../domain/error.ts";
 import type { Hint } from "../domain/object.ts";
 import { type RetryPolicy, retryDelay } from "../domain/retry.ts";
 import { keyMatches, type Rule } from "../domain/rule.ts";
@@ -14,6 +14,7 @@ import { DestinationHealth } from "./destination-health.ts";
 import { OutcomeRecorder, type OutcomeRecorderOptions } from "./outcome-recorder.ts";
 import { type Aim, type AimOutcome, replicate, toReplica } from "./replicate.ts";
 import type { RuleIndex } from "./rule-index.ts";
+import type { Failed, Settlement } from "./settlement.ts";
 
 export interface WorkerOptions {
   readonly tasks: TaskStore;
@@ -226,6 +227,8 @@ export class Worker {
     for (const [index, outcome] of this.#abort.signal.aborted ? [] : outcomes.entries()) {
       const errand = quick[index];
       if (errand !== undefined && mayBeDelete(outcome, errand)) others.push(this.#attemptCarefully(errand, startedAt, settle));
+      else if (errand !== undefined && isToBeRestored(outcome, errand))
+        others.push(this.#restore(errand, outcome.error, startedAt).then(settle));
       else settleAim(index, outcome);
     }
     await Promise.all(others);
@@ -235,16 +238,31 @@ export class Worker {
     const settlement = await this.#options.careful.settle({ task, aim, signal: this.#abort.signal });
     if (this.#abort.signal.aborted && settlement.kind === "failed") return;
     if (settlement.kind === "failed") {
-      const { error, operation, wants } = settlement;
-      if (error.code === "BeingWritten") return settle(this.#deferred(task, error, startedAt));
+      const { error, operation, wants, standing } = settlement;
+      if (error.code === "BeingWritten") return settle(this.#deferred(task, { error, standing }, startedAt));
+      if (isToBeRestored(settlement, { task, aim })) return settle(await this.#restore({ task, aim }, error, startedAt));
       const { entry, ...outcome } = this.#failed(task, error, startedAt);
-      settle({ ...outcome, entry: { ...entry, operation }, wants });
+      const reason = outcome.retryAt === undefined ? entry.reason : (standing ?? entry.reason);
+      settle({ ...outcome, entry: { ...entry, operation, reason }, wants });
       return;
     }
     const { status, operation, reason, notes, replica, origin, holdings, closes, wants, versions, onRecorded } = settlement;
     if (onRecorded !== undefined) this.#afterwards.set(task, onRecorded);
     const ended = this.#ended(task, { startedAt, status, reason, notes, replica });
     settle({ ...ended, entry: { ...ended.entry, operation, origin }, holdings, closes, wants, versions });
+  }
+
+  /** An archived object is asked for, and waited for. */
+  async #restore({ task, aim }: Errand, cause: ReplicationError, startedAt: number): Promise<Outcome> {
+    try {
+      const retryAfterMs = await this.#options.careful.archives.ask(aim, task.key, this.#abort.signal);
+      const error = new ReplicationError(cause.code, cause.message, { retryAfterMs, cause });
+      // Hours that are no backlog of ours: they count in neither lag nor latency.
+      const later: LeasedTask = { ...task, lane: "backfill", eventTime: null };
+      return { ...this.#deferred(later, { error, standing: "BeingRestored" }, startedAt), task };
+    } catch (refusal) {
+      return this.#failed(task, toReplicationError(refusal), startedAt);
+    }
   }
 
   #toOutcome(task: LeasedTask, outcome: AimOutcome, startedAt: number): Outcome {
@@ -276,11 +294,11 @@ export class Worker {
   }
 
   /** Another write has to end first: that is no attempt, however long it takes. */
-  #deferred(task: LeasedTask, error: ReplicationError, startedAt: number): Outcome {
-    const { route, key, lane, eventTime, changes } = task;
+  #deferred(task: LeasedTask, { error, standing }: Pick<Failed, "error" | "standing">, startedAt: number): Outcome {
+    const { route, key, lane, eventTime, changes, deletedAt } = task;
     const notBefore = this.#options.clock.now() + (error.retryAfterMs ?? BREATHER_MS);
-    const ended = this.#ended(task, { startedAt, status: "SKIPPED", reason: error.code });
-    return { ...ended, wants: [{ route, key, lane, eventTime, changes, notBefore }] };
+    const ended = this.#ended(task, { startedAt, status: "SKIPPED", reason: standing ?? error.code });
+    return { ...ended, wants: [{ route, key, lane, eventTime, changes, deletedAt, notBefore }] };
   }
 
   #failed(task: LeasedTask, error: ReplicationError, startedAt: number): Outcome {
@@ -357,6 +375,11 @@ function isQuick({ changes }: LeasedTask, aim: Aim, rules: RuleIndex): boolean {
   if (rules.passesInterior(aim) || rule.versions === "all" || rule.stamp === "always") return false;
   if (changes === undefined) return true;
   return changes.written === true && !(changes.deleted === true && rule.deletes !== "none");
+}
+
+/** In an archive, and its rule has it brought back. */
+function isToBeRestored<T extends AimOutcome | Settlement>(end: T, { aim }: Errand): end is T & { readonly kind: "failed" } {
+  return end.kind === "failed" && end.error.code === "ArchivedObject" && aim.rule.restore !== undefined;
 }
 
 /** Gone, and deletes are replicated: whether it was deleted is read at the source. */

@@ -142,3 +142,44 @@ describe("decide", () => {
     );
   });
 });
+
+describe("decide, where ACLs travel", () => {
+  const one = { history: { A: 1 }, tags: "t" };
+  const held = (acl: HeldObject["acl"], retagged = 0): Side => {
+    const found = side({ ...one, retagged });
+    return found.kind === "object" ? { ...found, object: { ...found.object, acl } } : found;
+  };
+  const between = (source: Side, destination: Side, carriesAcls = true) =>
+    spelled(decide({ source, destination, sourceBucket: "A", policy: "newest", members: MEMBERS, known: true, carriesAcls }));
+
+  it("the later change stays, whichever is stricter", () => {
+    assert.equal(between(held("public-read", 1), held("private")), "retag");
+    assert.equal(between(held("public-read"), held("private", 1)), "yield");
+  });
+
+  it("of two that nobody saw change the stricter stays, in both directions, and grants without a name are not lost (invariant 11)", () => {
+    const strictest = ["other", "private", "authenticated-read", "public-read", "public-read-write"] as const;
+    for (const [i, a] of strictest.entries()) {
+      for (const b of strictest.slice(i + 1)) assert.deepEqual([between(held(a), held(b)), between(held(b), held(a))], ["retag", "yield"]);
+    }
+  });
+
+  it("what was not read, what the owner of a bucket has anyway, and what the rule does not carry, is no difference", () => {
+    assert.equal(between(held("public-read", 1), held(undefined)), "nothing equal");
+    assert.equal(between(held("bucket-owner-full-control", 1), held("private")), "nothing equal");
+    assert.equal(between(held("public-read", 1), held("private"), false), "nothing equal");
+  });
+});
+
+describe("decide, where a lifecycle's deletes stay where they are made", () => {
+  const written = side({ etag: "2", history: { A: 2 } });
+  const deleted = side({ etag: null, history: { A: 1, B: 1 }, origin: "B", seconds: 200 });
+  const expired: Side = deleted.kind === "deleted" ? { ...deleted, content: { ...deleted.content, isExpiration: true } } : deleted;
+  const between = (source: Side, destination: Side, ignoresExpirations: boolean) =>
+    spelled(decide({ source, destination, sourceBucket: "A", policy: "hold", members: MEMBERS, known: true, ignoresExpirations }));
+
+  it("one gives way to what was written beside it, and is no conflict", () => {
+    assert.deepEqual([between(written, expired, true), between(expired, written, true)], ["copy", "yield"]);
+    assert.deepEqual([between(written, expired, false), between(written, deleted, true)], ["hold", "hold"]);
+  });
+});

@@ -1,5 +1,6 @@
 import type { HistoryOrder } from "./history.ts";
 import { type Content, compareContents, compareForNewest, compareForPriority, type HeldObject, isSameContent } from "./holding.ts";
+import { isSameAcl, type ObjectAcl } from "./object.ts";
 
 /** One side of a decision. `absent`: nothing is there and nothing tells that it was deleted. */
 export type Side =
@@ -20,6 +21,10 @@ export interface DecisionInput {
   readonly members: readonly string[];
   /** Nothing of the rule goes the other way: then of tags that nobody is known to have changed the source's are right. */
   readonly isOneWay?: boolean | undefined;
+  /** ACLs travel too, as far as they were read. */
+  readonly carriesAcls?: boolean | undefined;
+  /** A lifecycle's delete stays where it was made: it wins over nothing, and gives way to whatever was written beside it. */
+  readonly ignoresExpirations?: boolean | undefined;
   /** Is false where a side's history was made up because nothing is known of it: then a difference is nobody's fault, and held. */
   readonly known: boolean;
 }
@@ -29,7 +34,7 @@ export type Decision =
   /** Both hold the same bytes by different ways: note it, move nothing. */
   | { readonly do: "adopt" }
   | { readonly do: "copy" | "delete"; readonly conflict: boolean }
-  /** Same bytes, other tags. */
+  /** Same bytes, other tags or another ACL. */
   | { readonly do: "retag" }
   /** The other direction's work: what is there came later, or won. */
   | { readonly do: "yield"; readonly conflict: boolean }
@@ -52,6 +57,9 @@ export function decide(input: DecisionInput): Decision {
   }
   if (order === "newer") return apply(source, false);
   if (order === "older") return { do: "yield", conflict: false };
+  if (input.ignoresExpirations === true && isExpiration(source) !== isExpiration(destination)) {
+    return isExpiration(source) ? { do: "yield", conflict: false } : apply(source, false);
+  }
   return order === "equal" ? tied(input, source, destination) : contested(input, source, destination);
 }
 
@@ -71,7 +79,7 @@ interface Alike {
   readonly order: HistoryOrder;
 }
 
-function sameBytes({ isOneWay = false }: DecisionInput, { source, destination, order }: Alike): Decision {
+function sameBytes({ isOneWay = false, carriesAcls = false }: DecisionInput, { source, destination, order }: Alike): Decision {
   const [there, here] = [source.object, destination.object];
   const isUnseen = there.tagsHash === null || here.tagsHash === null;
   // Written again at the source: with other headers or tags perhaps. A store that drops a header makes replicas differ for ever, which alone
@@ -79,20 +87,40 @@ function sameBytes({ isOneWay = false }: DecisionInput, { source, destination, o
   const mayDiffer = isUnseen || differ(there.attributesHash, here.attributesHash);
   if (mayDiffer && order === "newer") return { do: "copy", conflict: false };
   if (mayDiffer && order === "older") return { do: "yield", conflict: false };
-  if (!differ(there.tagsHash, here.tagsHash)) return order === "equal" ? { do: "nothing", because: "equal" } : { do: "adopt" };
+  const isOtherAcl = carriesAcls && there.acl !== undefined && here.acl !== undefined && !isSameAcl(there.acl, here.acl);
+  if (!differ(there.tagsHash, here.tagsHash) && !isOtherAcl)
+    return order === "equal" ? { do: "nothing", because: "equal" } : { do: "adopt" };
   return isLaterTagged(source, destination, isOneWay) ? { do: "retag" } : { do: "yield", conflict: false };
 }
 
-/** Tags have no date: of two sets changed equally often the greater digest stays, on every machine the same. */
+/**
+ * Tags and ACLs have no date: of two sets changed equally often the greater digest stays, of two ACLs the stricter, on every machine the same.
+ */
 function isLaterTagged(source: ObjectSide, destination: ObjectSide, isOneWay: boolean): boolean {
   const changes = (source.content.retagged ?? 0) - (destination.content.retagged ?? 0);
   if (changes !== 0 || isOneWay) return changes >= 0;
-  return (source.object.tagsHash ?? "") > (destination.object.tagsHash ?? "");
+  const [there, here] = [source.object, destination.object];
+  if (differ(there.tagsHash, here.tagsHash)) return (there.tagsHash ?? "") > (here.tagsHash ?? "");
+  return strictnessOf(there) > strictnessOf(here);
+}
+
+/** From the loosest on. Grants that have no name cannot be given to anyone else, and are never lost to a guess. */
+const BY_STRICTNESS: readonly (ObjectAcl | undefined)[] = [
+  ...["public-read-write", "public-read", "authenticated-read"],
+  ...["bucket-owner-full-control", "private", "other"],
+] as const;
+
+function strictnessOf({ acl }: HeldObject): number {
+  return BY_STRICTNESS.indexOf(acl);
 }
 
 /** What was not read does not differ. */
 function differ(a: string | null, b: string | null): boolean {
   return a !== null && b !== null && a !== b;
+}
+
+function isExpiration(side: Known): boolean {
+  return side.kind === "deleted" && side.content.isExpiration === true;
 }
 
 /** Equal histories of unequal contents: two writes of one second at one bucket, told apart by what is at its origin. */

@@ -6,6 +6,7 @@
 export const ERROR_CODES = {
   AccessDenied: "permanent",
   Aborted: "retry",
+  ApplyLocked: "retry",
   ArchivedObject: "permanent",
   BadDigest: "retry",
   BeingWritten: "retry",

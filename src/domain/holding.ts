@@ -1,5 +1,5 @@
 import { compareHistories, type History, type HistoryOrder, mergeHistories, writtenAt } from "./history.ts";
-import { compareKeys } from "./object.ts";
+import { compareKeys, type ObjectAcl } from "./object.ts";
 
 /** What a client once wrote or deleted under a key, wherever its replicas are. */
 export interface Content {
@@ -16,7 +16,7 @@ export interface Content {
   readonly isExpiration?: boolean | undefined;
   /** It was found, and nothing tells what it was written over: no row, no intent, no stamp. */
   readonly isFound?: boolean | undefined;
-  /** How often its tags were changed alone since it was written: of two sets of tags the later stays, whoever wrote the bytes. */
+  /** How often its tags or its ACL were changed alone since it was written: of two the later stays, whoever wrote the bytes. */
   readonly retagged?: number | undefined;
 }
 
@@ -66,6 +66,8 @@ export interface HeldObject {
   readonly tagsHash: string | null;
   /** Digest of headers and metadata, without our stamp; null where they were not read. */
   readonly attributesHash: string | null;
+  /** What its ACL amounts to; absent where it was not read. */
+  readonly acl?: ObjectAcl | undefined;
   /** We wrote it with a stamp: without one it is not ours, whatever its bytes. */
   readonly isStamped?: boolean | undefined;
 }

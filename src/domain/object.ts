@@ -26,6 +26,18 @@ export interface ObjectLock {
   readonly legalHold: boolean;
 }
 
+/** Grants to others than the owner that have a name. https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html#canned-acl */
+export type CannedAcl = "private" | "public-read" | "public-read-write" | "authenticated-read" | "bucket-owner-full-control";
+
+/** What an object's grants amount to; `other`: none of those that have a name, so that it cannot be given to a replica. */
+export type ObjectAcl = CannedAcl | "other";
+
+/** Whether two ACLs give the same to everybody: what an object's owner gives to its bucket's is told of only where they are two. */
+export function isSameAcl(a: ObjectAcl, b: ObjectAcl): boolean {
+  const shared = (acl: ObjectAcl) => (acl === "bucket-owner-full-control" ? "private" : acl);
+  return shared(a) === shared(b);
+}
+
 /** A checksum that the store keeps beside the ETag. */
 export interface StoredChecksum {
   /** In lower case: `crc64nvme`, `sha256`, … */
@@ -64,7 +76,18 @@ export interface ObjectState {
   readonly encryption?: string | undefined;
   /** True where its class is one of S3's archives and no restored copy is told of. What other stores call so may be readable. */
   readonly archived?: true | undefined;
+  /** True while a copy of it that can be read is being made. */
+  readonly restoring?: true | undefined;
+  /** What the store's own replication says of it; absent where it has nothing to do with the object. */
+  readonly replicationStatus?: ReplicationStatus | undefined;
 }
+
+/**
+ * What S3's own replication says of an object: at its source how far it is, and `REPLICA` of what it wrote itself. With several destinations
+ * COMPLETED is said when all have it, FAILED when any has not.
+ * https://docs.aws.amazon.com/AmazonS3/latest/userguide/replication-status.html
+ */
+export type ReplicationStatus = "PENDING" | "COMPLETED" | "FAILED" | "REPLICA";
 
 /** One object of a listing. */
 export interface ListedObject {

@@ -28,6 +28,12 @@ export interface Encryption {
   readonly keyId?: string | undefined;
 }
 
+/** How archived objects are made readable: for how long, and how soon. https://docs.aws.amazon.com/AmazonS3/latest/userguide/restoring-objects.html */
+export interface Restore {
+  readonly days: number;
+  readonly tier: "Standard" | "Bulk" | "Expedited";
+}
+
 export interface Destination {
   /** What people and scripts name it by, unique within its rule; by default the printed bucket. */
   readonly id: string;
@@ -40,7 +46,17 @@ export interface Destination {
   readonly storageClass?: string | undefined;
   readonly encryption?: Encryption | undefined;
   readonly existingObjects: boolean;
+  /** The 12 digits of the AWS account that has the bucket; absent: the one of the credentials. */
+  readonly account?: string | undefined;
+  /** Whose the replicas are; absent: the source's, as S3 leaves it. */
+  readonly owner?: "source" | "destination" | undefined;
+  /** S3 is to replicate within 15 minutes and to measure it. */
+  readonly replicationTime?: boolean | undefined;
 }
+
+/** Who carries the objects: replicast itself, or S3 by its own replication. */
+export const ENGINES = ["copy", "native"] as const;
+export type Engine = (typeof ENGINES)[number];
 
 /** `markers`: delete markers become delete markers; `propagate`: every delete of a current object. */
 export type DeleteMode = "none" | "markers" | "propagate";
@@ -67,6 +83,8 @@ export interface Rule {
   readonly transit: boolean;
   /** Which replicas carry the metadata entry that tells their origin. */
   readonly stamp: "interior" | "always" | "never";
+  /** Archived objects are asked for, and copied once they can be read. Absent: they fail. */
+  readonly restore?: Restore | undefined;
   /** Deletes are made although nothing can keep them from hitting another client's write. */
   readonly unsafeDeletes: boolean;
 }

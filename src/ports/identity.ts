@@ -39,7 +39,10 @@ export interface Identity {
   /** Adds or replaces one inline policy; others stay. Undefined removes it. */
   putRolePolicy(name: string, policyName: string, policy: PolicyDocument | undefined): Promise<void>;
 
-  /** Removes a role with its inline policies. Fine where it is gone already. */
+  /**
+   * Removes a role with its inline policies. Fine where it is gone already.
+   * @throws `InvalidRequest` where a managed policy is attached, which is somebody else's doing; then nothing is removed
+   */
   deleteRole(name: string): Promise<void>;
 
   /** Whether IAM itself lets a principal do something; `unknown` where it cannot be asked. */

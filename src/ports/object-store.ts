@@ -1,5 +1,6 @@
 import type { Bucket } from "../domain/bucket.ts";
 import type { ListedObject, ObjectAttributes, ObjectState } from "../domain/object.ts";
+import type { ObjectGuards } from "./object-guards.ts";
 
 export interface ListOptions {
   readonly prefix?: string | undefined;
@@ -94,9 +95,11 @@ export interface WriteResult {
   readonly versionId?: string | undefined;
 }
 
+export type Versioning = "Enabled" | "Suspended" | "Unversioned";
+
 /** What can be known about a bucket before anything moves. */
 export interface BucketDescription {
-  readonly versioning: "Enabled" | "Suspended" | "Unversioned";
+  readonly versioning: Versioning;
   readonly objectLock: boolean;
   readonly website: boolean;
 }
@@ -108,6 +111,8 @@ export interface BucketDescription {
  */
 export interface ObjectStore {
   readonly bucket: Bucket;
+  /** Absent where objects have neither ACLs, nor locks, nor an archive. */
+  readonly guards?: ObjectGuards | undefined;
 
   /**
    * Returns one page of the bucket's current objects in the order the store lists them.
@@ -176,4 +181,10 @@ export interface ObjectStore {
    * @throws `NoSuchBucket`, `AccessDenied`
    */
   describe(signal?: AbortSignal): Promise<BucketDescription>;
+
+  /**
+   * Returns whether the bucket keeps versions, as it is now: what {@link describe} says of it, for one request.
+   * @throws `NoSuchBucket`, `AccessDenied`
+   */
+  versioning(signal?: AbortSignal): Promise<Versioning>;
 }

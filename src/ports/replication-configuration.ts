@@ -51,6 +51,14 @@ export interface BucketFacts {
   readonly defaultKeyId: string | null;
 }
 
+/** What is there already; delete markers are not counted. */
+export interface CountedObjects {
+  readonly objects: number;
+  readonly bytes: number;
+  /** False: there are more, which nobody counted. */
+  readonly isWhole: boolean;
+}
+
 /** What S3 has to be told, at one bucket, to replicate by itself. One client a bucket: each is called in its own region. */
 export interface ReplicationConfiguration {
   /**
@@ -76,6 +84,9 @@ export interface ReplicationConfiguration {
 
   /** Replaces the whole policy; undefined, and one without statements, deletes it. */
   putPolicy(policy: PolicyDocument | undefined): Promise<void>;
+
+  /** Counts the versions of objects under a prefix, on at most `maxPages` pages of a thousand, and until the signal aborts. */
+  count(prefix: string, options: { readonly maxPages: number; readonly signal?: AbortSignal | undefined }): Promise<CountedObjects>;
 
   /** KMS keys that a sample of the bucket's newest objects is encrypted with, by ARN. At most `sample` objects are looked at. */
   sampledKeys(sample: number): Promise<readonly string[]>;

@@ -2,6 +2,7 @@
 export interface RuleMetrics {
   readonly operationsPending: number | null;
   readonly bytesPending: number | null;
+  /** All of the last quarter of an hour. */
   readonly operationsFailed: number | null;
   readonly latencyMs: number | null;
 }

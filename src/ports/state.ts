@@ -3,7 +3,9 @@ import type { GateState } from "../domain/delete-gate.ts";
 import type { Fingerprint } from "../domain/fingerprint.ts";
 import type { Holding, Intent } from "../domain/holding.ts";
 import type { Hint } from "../domain/object.ts";
+import type { Engine } from "../domain/rule.ts";
 import type { LedgerEntry, Status } from "../domain/status.ts";
+import type { Uploads } from "./uploads.ts";
 
 export const LANES = ["live", "backfill"] as const;
 export type Lane = (typeof LANES)[number];
@@ -17,7 +19,7 @@ export interface Route {
   readonly destination: string;
 }
 
-/** What made a task wanted; of wishes that coalesce, all. */
+/** What made a task wanted; of wishes that coalesce, all, but that of deletes the latest is told of. */
 export interface Changes {
   /** A delete of the key was announced. */
   readonly deleted?: boolean | undefined;
@@ -43,6 +45,11 @@ export interface Want {
   readonly hint?: Hint | undefined;
   /** @defaultValue written */
   readonly changes?: Changes | undefined;
+  /**
+   * When the delete that was announced happened, by its store's clock; of several, the latest. Absent: it may be the delete of whatever was
+   * there.
+   */
+  readonly deletedAt?: number | undefined;
   /** Not before this; milliseconds since the epoch. A key that waits already is not postponed by it. */
   readonly notBefore?: number | undefined;
 }
@@ -148,6 +155,16 @@ export interface RouteSummary {
   readonly latencyMs: { readonly p50: number; readonly p95: number; readonly p99: number; readonly max: number } | null;
 }
 
+export interface Adoption {
+  readonly route: Route;
+  readonly entry: LedgerEntry;
+  /**
+   * When the attempt that left the row began and ended which this was decided on, both null where there was none: a row that changed since
+   * stays. Absent: replaces whatever is there.
+   */
+  readonly over?: Pick<LedgerEntry, "startedAt" | "finishedAt"> | undefined;
+}
+
 /**
  * What is known of every object at every destination. Wherever an entry is read, a task that waits or is in work shows as PENDING, over the
  * replica and the error last recorded; `summaries` alone counts rows as they were recorded.
@@ -164,7 +181,7 @@ export interface Ledger {
   list(filter: EntryFilter): Promise<{ readonly entries: readonly LedgerEntry[]; readonly nextToken: string | null }>;
 
   /** Records that both sides were found equal without copying. Never replaces a row that a task is about to change. */
-  adopt(entries: readonly { readonly route: Route; readonly entry: LedgerEntry }[]): Promise<void>;
+  adopt(entries: readonly Adoption[]): Promise<void>;
 
   summaries(now: number): Promise<readonly RouteSummary[]>;
 }
@@ -281,6 +298,9 @@ export interface Journal {
   saveSyncProgress(rule: string, progress: SyncProgress): Promise<void>;
   /** When a rule was first run here; sets it to `now` the first time. */
   ruleSince(rule: string, now: number): Promise<number>;
+  /** The engine that serves a rule, as was decided; undefined where nobody has. */
+  engine(rule: string): Promise<Engine | undefined>;
+  saveEngine(rule: string, engine: Engine): Promise<void>;
   epoch(): Promise<Epoch | undefined>;
   saveEpoch(epoch: Epoch): Promise<void>;
 }
@@ -292,6 +312,7 @@ export interface State {
   readonly journal: Journal;
   readonly holdings: Holdings;
   readonly safeguards: Safeguards;
+  readonly uploads: Uploads;
   /** Waits for what is being written and lets go of the file. Safe to call twice. */
   close(): Promise<void>;
 }

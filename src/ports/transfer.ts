@@ -3,6 +3,7 @@ import type { ReplicationError } from "../domain/error.ts";
 import type { Hint, ObjectAttributes, ObjectState } from "../domain/object.ts";
 import type { Encryption, Preserve } from "../domain/rule.ts";
 import type { Proof } from "../domain/status.ts";
+import type { UploadPlace } from "./uploads.ts";
 
 export interface TransferDestination {
   readonly bucket: Bucket;
@@ -83,6 +84,20 @@ export interface Transfer {
    *
    * A destination holds either what it held before or the whole object: never a part of it. A slow, full or refusing destination
    * fails alone. Never throws for the state of the world; throws only for bugs.
+   *
+   * Where uploads are bound, a copy in parts that is broken off, by its signal or by trouble that passes, leaves its parts to the next copy of the
+   * same state of the source to the same place. Whatever else ends it leaves nothing.
    */
   copy(request: TransferRequest): Promise<TransferResult>;
+
+  /** Aborts uploads that copies which were broken off have left and nobody goes on with. Returns how many are gone. Absent: none are left. */
+  sweep?(left: LeftUploads): Promise<number>;
+}
+
+/** Which of the uploads that were left are to be swept. */
+export interface LeftUploads {
+  /** An upload into any other bucket stays. */
+  readonly buckets: readonly Bucket[];
+  /** Whether a copy may still go on with it. */
+  readonly isWanted: (place: UploadPlace) => Promise<boolean>;
 }

@@ -312,6 +312,33 @@ const adopting: StateCases = {
     const [summary] = await harness.state.ledger.summaries(harness.now());
     assert.deepEqual([summary?.failed, summary?.completed], [0, { operations: 1, bytes: REPLICA.bytes }]);
   },
+  "adopting over a row leaves one that changed since, one that came since and one that went (invariant 8)": async (harness) => {
+    const { ledger } = harness.state;
+    const times = { startedAt: 1, finishedAt: 2 };
+    const none = { startedAt: null, finishedAt: null };
+    const before = (key: string) => ({ route: PHOTOS, entry: entryOf(PHOTOS, key, times) });
+    await ledger.adopt([before("same"), before("restarted"), before("refinished"), before("new")]);
+    const adoption = (key: string, over: typeof times | typeof none) => {
+      return { route: PHOTOS, entry: entryOf(PHOTOS, key, { reason: "Adopted", finishedAt: 9 }), over };
+    };
+    await ledger.adopt([adoption("same", times), adoption("absent", none), adoption("gone", times), adoption("new", none)]);
+    await ledger.adopt([adoption("restarted", { ...times, startedAt: 0 }), adoption("refinished", { ...times, finishedAt: 1 })]);
+    const reasons = (await ledger.scan(PHOTOS, undefined, 10)).map(({ key, reason }) => [key, reason]);
+    assert.deepEqual(reasons, [
+      ["absent", "Adopted"],
+      ["new", null],
+      ["refinished", null],
+      ["restarted", null],
+      ["same", "Adopted"],
+    ]);
+  },
+  "a row that is read while a task waits over it is the one to adopt over": async (harness) => {
+    const { ledger, tasks } = harness.state;
+    await outcomeOf(harness, ["a"], (task) => failed(task, { startedAt: 1, finishedAt: 2 }));
+    await tasks.want([wantOf("a"), wantOf("b")]);
+    const [a, b] = await ledger.scan(PHOTOS, undefined, 10);
+    assert.deepEqual([a?.startedAt, a?.finishedAt, b?.startedAt, b?.finishedAt], [1, 2, null, null]);
+  },
 };
 
 const summing: StateCases = {

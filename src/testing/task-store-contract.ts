@@ -13,6 +13,7 @@ import {
   REPLICA,
   type StateCases,
   type StateContract,
+  type StateHarness,
   wantOf,
 } from "./state-contract.ts";
 
@@ -50,7 +51,8 @@ const wanting: StateCases = {
     const task = await claimOne(harness);
     const { wanted, lease, ...said } = task;
     const changes = { written: true };
-    assert.deepEqual(said, { route: PHOTOS, key: "a", lane: "live", eventTime: 5, changes, hint, attempts: 0, firstFailedAt: null });
+    const expected = { route: PHOTOS, key: "a", lane: "live", eventTime: 5, changes, deletedAt: undefined, hint };
+    assert.deepEqual(said, { ...expected, attempts: 0, firstFailedAt: null });
     assert.ok(wanted > 0);
     assert.notEqual(lease, "");
   },
@@ -137,6 +139,54 @@ const telling: StateCases = {
     assert.deepEqual(task.changes, { deleted: true });
     await next.state.tasks.release([task]);
     assert.deepEqual((await claimOne(next)).changes, { deleted: true });
+  },
+  "a task tells when the last delete happened that made it wanted (invariant 4)": async (harness, reopened) => {
+    const deleted = { changes: { deleted: true } };
+    const { tasks } = harness.state;
+    await tasks.want([wantOf("late", { ...deleted, eventTime: 9, deletedAt: 9 }), wantOf("late", { eventTime: 3 })]);
+    await tasks.want([wantOf("late", { ...deleted, eventTime: 5, deletedAt: 5 }), wantOf("later", { eventTime: 7 })]);
+    await tasks.want([wantOf("later", { ...deleted, eventTime: 8, deletedAt: 8 }), wantOf("later", { ...deleted, deletedAt: 11 })]);
+    await tasks.want([wantOf("undated", { ...deleted, deletedAt: 4 }), wantOf("undated", deleted), wantOf("undated", deleted)]);
+    await tasks.want([wantOf("undated", { ...deleted, deletedAt: 6 }), wantOf("zero", { ...deleted, deletedAt: 0 })]);
+    const told = async (at: StateHarness) => {
+      const claimed = await claimAll(at);
+      await at.state.tasks.release(claimed);
+      return claimed.map(({ key, deletedAt }) => [key, deletedAt]).sort();
+    };
+    const expected = [
+      ["late", 9],
+      ["later", 11],
+      ["undated", undefined],
+      ["zero", 0],
+    ];
+    assert.deepEqual(await told(harness), expected);
+    const next = await harness.reopen();
+    reopened(next);
+    assert.deepEqual(await told(next), expected);
+  },
+  "a delete is a lifecycle's where the last one was, and where nobody knows which was the last, if all were (invariant 1)": async (
+    harness,
+  ) => {
+    const client = (deletedAt?: number) => ({ changes: { deleted: true }, deletedAt });
+    const lifecycle = (deletedAt?: number) => ({ changes: { deleted: true, expired: true }, deletedAt });
+    const cases = {
+      client: [lifecycle(1), client(2)],
+      "client again": [client(2), lifecycle(1)],
+      "client perhaps": [lifecycle(), client(1)],
+      "client too": [lifecycle(1), client(1)],
+      lifecycle: [client(1), lifecycle(2)],
+      "lifecycle again": [lifecycle(2), client(1)],
+      "lifecycle twice": [lifecycle(), lifecycle(1)],
+      "lifecycle, written": [lifecycle(1), {}],
+    };
+    for (const [key, wants] of Object.entries(cases)) for (const want of wants) await harness.state.tasks.want([wantOf(key, want)]);
+    const told = (await claimAll(harness)).map(({ key, changes }) => [key, changes?.expired === true]).sort();
+    assert.deepEqual(
+      told,
+      Object.keys(cases)
+        .map((key) => [key, key.startsWith("lifecycle")])
+        .sort(),
+    );
   },
   "a task wanted again while it was worked on tells of both changes": async (harness) => {
     const { tasks } = harness.state;

@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { Rule } from "../../src/domain/rule.ts";
-import type { State } from "../../src/ports/state.ts";
+import type { LedgerEntry } from "../../src/domain/status.ts";
+import type { Ledger, State } from "../../src/ports/state.ts";
 import type { Transfer, TransferRequest, TransferResult } from "../../src/ports/transfer.ts";
 import type { ProcessParts } from "./engine.ts";
 import { describeRun, planOf, runPlan, shrink } from "./run.ts";
-import type { Shape } from "./topology.ts";
+import { Script } from "./script.ts";
+import { HOUR } from "./times.ts";
+import { memberOf, type Shape, topologyOf } from "./topology.ts";
 
 type Tamper = (parts: ProcessParts) => ProcessParts;
 
@@ -96,6 +99,42 @@ describe("the checker finds", () => {
   test("copies that are made again and again (invariant 5)", () =>
     finds(5, ["one-way"], (parts) => ({ ...parts, storeOf: forgetful(parts) })));
 
+  test("versions that are left out (invariant 1)", () =>
+    finds(
+      1,
+      ["one-way"],
+      ruling(() => ({ versions: "current" })),
+    ));
+
+  test("lifecycles' deletes that are made though the rule leaves them out (invariant 4)", async () => {
+    for (const tamper of [undefined, ruling(() => ({ expirations: true }))]) {
+      const script = new Script(topologyOf("one-way", [memberOf("A"), memberOf("B")], { deletes: "propagate" }), { tamper });
+      script.put("A", "a/k");
+      await script.calm();
+      script.world.apply({ at: 0, kind: "expire", member: "A", key: "a/k" });
+      await script.calm();
+      script.expect(brokenIn(script), tamper === undefined ? [] : [4]);
+    }
+  });
+
+  test("deletes that are made though a person rejected them (invariant 4)", async () => {
+    const forgetting: Tamper = (parts) => ({ ...parts, state: { ...parts.state, ledger: withoutWords(parts.state.ledger) } });
+    const members = [memberOf("A", { versioning: "Enabled" }), memberOf("B")];
+    for (const tamper of [undefined, forgetting]) {
+      const deleteGate = { max: 1, percent: 100, windowMs: HOUR };
+      const script = new Script(topologyOf("one-way", members, { deletes: "propagate" }), { tamper, deleteGate });
+      for (const key of ["a/k", "b/k"]) {
+        script.put("A", key);
+        await script.calm();
+        script.delete("A", key);
+        await script.calm();
+      }
+      script.world.apply({ at: 0, kind: "reject" });
+      await script.world.pass(3 * HOUR);
+      script.expect(brokenIn(script), tamper === undefined ? [] : [4]);
+    }
+  });
+
   test("rows that speak of other bytes (invariant 8)", () =>
     finds(
       8,
@@ -115,6 +154,20 @@ describe("the checker finds", () => {
     }
   });
 });
+
+function brokenIn({ world }: Script): readonly number[] {
+  return world.problems.map(({ invariant }) => invariant);
+}
+
+/** Forgets what a person said. */
+function withoutWords(ledger: Ledger): Ledger {
+  const silent = <T extends LedgerEntry | undefined>(entry: T): T => (entry === undefined ? entry : { ...entry, reason: null });
+  return {
+    ...ledger,
+    get: async (route, key) => silent(await ledger.get(route, key)),
+    scan: async (route, after, limit) => (await ledger.scan(route, after, limit)).map(silent),
+  };
+}
 
 /** Says of every copy that the destination gave it another ETag. */
 function forged(result: TransferResult): TransferResult {

@@ -1,3 +1,4 @@
+import { approveDeletes, rejectDeletes } from "../../src/control-plane/operations.ts";
 import { attributePass } from "../../src/data-plane/attribute-pass.ts";
 import { type BackfillSummary, backfillRule } from "../../src/data-plane/backfill.ts";
 import { CarefulWays } from "../../src/data-plane/careful-ways.ts";
@@ -13,7 +14,7 @@ import type { Rule } from "../../src/domain/rule.ts";
 import type { Clock } from "../../src/ports/clock.ts";
 import type { Logger } from "../../src/ports/logger.ts";
 import type { ObjectStore } from "../../src/ports/object-store.ts";
-import type { State } from "../../src/ports/state.ts";
+import type { Route, State } from "../../src/ports/state.ts";
 import type { Transfer } from "../../src/ports/transfer.ts";
 import { silentMeter } from "../../src/testing/silent-meter.ts";
 
@@ -117,6 +118,20 @@ export class EngineProcess {
       onCounted: (route, objects) => this.#careful.gates.counted(route, objects),
       signal,
     });
+  }
+
+  /** What a person says of all deletes that are held. */
+  async decideHeld(word: "approve" | "reject"): Promise<number> {
+    const { rules, state, clock } = this.#parts;
+    const scope = {
+      name: "simulated",
+      rules,
+      state,
+      now: () => clock.now(),
+      reopenGate: (route: Route) => this.#careful.gates.reopen(route),
+    };
+    const { changed } = await (word === "approve" ? approveDeletes(scope, { all: true }) : rejectDeletes(scope, { all: true }));
+    return changed;
   }
 
   /** Looks for attributes that differ though bytes do not. */

@@ -52,10 +52,11 @@ export class FencedWrites {
     }
   }
 
-  /** Whether a change at this bucket now may be one by a worker that lost its lease. */
+  /** Whether a change at this bucket now, under a key or one that a rule put a prefix before, may be one by a worker that lost its lease. */
   mayBeFenced(bucket: string, key: string): boolean {
     return [...this.#open].some(
-      (attempt) => attempt.actor.alive && attempt.key === key && [...attempt.leases].some(([id, lease]) => this.#isLost(id, lease, bucket)),
+      (attempt) =>
+        attempt.actor.alive && key.endsWith(attempt.key) && [...attempt.leases].some(([id, lease]) => this.#isLost(id, lease, bucket)),
     );
   }
 

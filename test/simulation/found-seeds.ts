@@ -4,6 +4,8 @@ export interface FoundSeed {
   readonly seed: number;
   /** @defaultValue drawn too */
   readonly shape?: Shape | undefined;
+  /** With prefixes, a gate, lifecycles or `versions: all`, which came later: without it the seed draws what it did before. */
+  readonly twisted?: boolean | undefined;
   /** What was wrong. */
   readonly found: string;
 }
@@ -65,4 +67,22 @@ export const FOUND_SEEDS: readonly FoundSeed[] = [
   { seed: 6691, found: "a worker slept for ever over a task that became due while it claimed" },
   { seed: 7627, found: "a delete marker was written over without a condition, and so was what a client had put over it" },
   { seed: 9660, found: "a worker that looked twice believed the older answer, and slept for ever" },
+  { seed: 3790, found: "a comparison wrote its older row over that of a copy which had ended meanwhile" },
+  { seed: 9802, found: "a delete from before an object was written explained its loss with the bucket" },
+  { seed: 8393, found: "a paused worker looked up what to delete after another had replicated the next object" },
+  { seed: 79, twisted: true, found: "the marker of a lifecycle's delete was replicated with the history it stands in" },
+  { seed: 902, twisted: true, found: "a key that its source hides was taken for gone, and with `versions: all` never replicated" },
+  { seed: 1668, twisted: true, found: "a paused worker laid an older version on the newer one of another worker" },
+  { seed: 2035, twisted: true, found: "what another worker had recorded was taken for somebody else's" },
+  { seed: 10037, twisted: true, found: "a delete that a person had rejected came by way of another member" },
+  {
+    seed: 10329,
+    twisted: true,
+    found: "two directions with nothing at either end believed each the other to be ahead, and called each other for ever",
+  },
+  {
+    seed: 17872,
+    twisted: true,
+    found: "a version that a dead worker had copied was recorded without the tags that had changed since",
+  },
 ];

@@ -1,23 +1,26 @@
 import type { Holding, Intent } from "../../src/domain/holding.ts";
 import type { Holdings } from "../../src/ports/state.ts";
-import { KEYS, type Member } from "./topology.ts";
+import { KEYS, type Topology } from "./topology.ts";
+import { keysOf } from "./twists.ts";
 
 /** Tells each change of what the engine knows of interior buckets. */
 export class HoldingsTrace {
   readonly #holdings: Holdings;
-  readonly #members: readonly Member[];
+  readonly #topology: Topology;
+  readonly #keys: readonly string[];
   readonly #last = new Map<string, string>();
 
-  constructor(holdings: Holdings, members: readonly Member[]) {
+  constructor(holdings: Holdings, topology: Topology) {
     this.#holdings = holdings;
-    this.#members = members;
+    this.#topology = topology;
+    this.#keys = keysOf(topology, KEYS);
   }
 
   /** What is another since the last look, a line for each place. */
   async changes(): Promise<readonly string[]> {
     const lines: string[] = [];
-    for (const { bucket, name } of this.#members) {
-      for (const key of KEYS) {
+    for (const { bucket, name } of this.#topology.members) {
+      for (const key of this.#keys) {
         const { holding, intents } = await this.#holdings.known(bucket.id, key);
         const place = `${name}/${key}`;
         const text = [holding === undefined ? "unknown" : describeHolding(holding), ...intents.map(describeIntent)].join(" ");

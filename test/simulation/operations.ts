@@ -4,13 +4,18 @@ import { KEYS, type Topology } from "./topology.ts";
 
 /** What clients and misfortune do to the world, each at a time of its own; milliseconds since the run's start. */
 export type Operation = { readonly at: number } & (
-  | { readonly kind: "put" | "rewrite" | "delete" | "delete-version" | "tag"; readonly member: string; readonly key: string }
+  | { readonly kind: ClientAct; readonly member: string; readonly key: string }
   /** The same key written at several members at once. */
   | { readonly kind: "burst"; readonly key: string; readonly members: readonly string[] }
   | { readonly kind: "empty" | "recreate"; readonly member: string }
   | { readonly kind: "outage"; readonly member: string; readonly forMs: number }
   | { readonly kind: "lose-ledger" | "keep-ledger" | "restore-ledger" }
+  /** A person decides on all deletes that are held. */
+  | { readonly kind: "approve" | "reject" }
 );
+
+/** `expire`: by a lifecycle. */
+export type ClientAct = "put" | "rewrite" | "delete" | "expire" | "delete-version" | "tag";
 
 /** Draws what happens in a run: mostly clients on few keys, close together or far apart. */
 export function drawOperations(chance: Chance, topology: Topology): readonly Operation[] {

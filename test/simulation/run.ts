@@ -1,9 +1,12 @@
+import type { GateLimits } from "../../src/domain/delete-gate.ts";
 import { Chance } from "./chance.ts";
 import { Checker } from "./checker.ts";
 import type { ProcessParts } from "./engine.ts";
 import { type FaultRates, RATES } from "./faults.ts";
 import { drawOperations, type Operation } from "./operations.ts";
+import { MINUTE } from "./times.ts";
 import { drawTopology, INTERIOR_SHAPES, LEAF_SHAPES, type Shape, type Topology } from "./topology.ts";
+import { drawTwists, NO_TWISTS, twisted, twistedOperations } from "./twists.ts";
 import { type Problem, World } from "./world.ts";
 
 /** What a seed stands for. Leaving some of it out leaves the rest as it is. */
@@ -14,12 +17,15 @@ export interface Plan {
   readonly rates: FaultRates;
   readonly processes: number;
   readonly without: ReadonlySet<string>;
+  readonly deleteGate: GateLimits | undefined;
 }
 
 export interface PlanOptions {
   readonly shapes?: readonly Shape[] | undefined;
   /** Also traces what the engine knows of interior buckets. */
   readonly holdings?: boolean | undefined;
+  /** Leaves out what came to the simulation later: `expirations`, prefixes, `versions: all`, the gate. */
+  readonly plain?: boolean | undefined;
   readonly tamper?: ((parts: ProcessParts) => ProcessParts) | undefined;
 }
 
@@ -35,13 +41,15 @@ export interface Run {
 /** The shapes that the engine is promised to replicate. */
 export const SHAPES: readonly Shape[] = [...LEAF_SHAPES, ...INTERIOR_SHAPES];
 
-export function planOf(seed: number, { shapes = SHAPES }: PlanOptions = {}): Plan {
+export function planOf(seed: number, { shapes = SHAPES, plain = false }: PlanOptions = {}): Plan {
   const chance = new Chance(seed);
-  const topology = drawTopology(chance.of("topology"), shapes);
+  const drawn = drawTopology(chance.of("topology"), shapes);
+  const twists = plain ? NO_TWISTS : drawTwists(chance.of("twists"), drawn);
   return {
     seed,
-    topology,
-    operations: drawOperations(chance.of("operations"), topology),
+    topology: twisted(drawn, twists, chance.of("twisted topology")),
+    operations: twistedOperations(drawOperations(chance.of("operations"), drawn), twists, chance.of("twisted operations")),
+    deleteGate: twists.deleteGate,
     rates: chance.pick("rates", [RATES.none, RATES.few, RATES.few, RATES.many]),
     processes: chance.pick("processes", [1, 1, 2, 3]),
     without: new Set(),
@@ -50,7 +58,7 @@ export function planOf(seed: number, { shapes = SHAPES }: PlanOptions = {}): Pla
 
 /** Runs a plan to its end. An engine that throws, or finds no end, has a problem too. */
 export async function runPlan(plan: Plan, { tamper, holdings }: PlanOptions = {}): Promise<Run> {
-  const world = new World({ ...plan, tamper, holdings });
+  const world = new World({ ...plan, isApproved: plan.deleteGate !== undefined, tamper, holdings });
   const checker = new Checker(world);
   const onRejection = (error: unknown) => world.problem(0, `nobody handled ${describeError(error)}`);
   process.on("unhandledRejection", onRejection);
@@ -62,6 +70,7 @@ export async function runPlan(plan: Plan, { tamper, holdings }: PlanOptions = {}
   } finally {
     await new Promise((resolve) => setImmediate(resolve)); // rejections that nobody handles are told between turns of the event loop
     process.off("unhandledRejection", onRejection);
+    world.scheduler.end();
   }
   return { plan, problems: world.problems, faults: world.faults.met, trace: world.trace, turns: world.scheduler.turnsTaken };
 }
@@ -118,9 +127,11 @@ function sizeOf({ plan, faults }: Run): number {
 
 /** A run as a person reads it who has to find out what went wrong. */
 export function describeRun({ plan, problems, faults, trace }: Run): string {
+  const gate =
+    plan.deleteGate === undefined ? "" : `, at most ${plan.deleteGate.max} deletes in ${plan.deleteGate.windowMs / MINUTE} minutes`;
   return [
     `seed ${plan.seed}: ${problems.map(({ invariant, text }) => `invariant ${invariant}: ${text}`).join("\n  ")}`,
-    `${plan.operations.length} operations, ${plan.processes} processes, faults: ${faults.join("; ") || "none"}`,
+    `${plan.operations.length} operations, ${plan.processes} processes${gate}, faults: ${faults.join("; ") || "none"}`,
     ...trace,
   ].join("\n");
 }

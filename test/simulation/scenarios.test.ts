@@ -176,6 +176,29 @@ describe("simulated scenarios", () => {
     script.expect(script.shows(KEY), "A=w2 B=w2");
   });
 
+  for (const [name, topology] of [
+    ["one way", topologyOf("one-way", [memberOf("A", VERSIONED), memberOf("B")], { deletes: "propagate" })],
+    ["two ways", twoWay()],
+    ["two ways, versioned", twoWay(VERSIONED, VERSIONED)],
+  ] as const) {
+    test(`a delete that a person rejected is not made by a later comparison, ${name} (invariant 4)`, async () => {
+      const script = new Script(topology, { deleteGate: { max: 1, percent: 100, windowMs: HOUR } });
+      script.put("A", "b/k");
+      script.put("A", KEY);
+      await script.calm();
+      script.delete("A", "b/k");
+      await script.calm();
+      script.delete("A", KEY);
+      await script.calm();
+      script.world.apply({ at: 0, kind: "reject" });
+      await script.world.pass(5 * HOUR);
+      script.expect([script.shows("b/k"), script.shows(KEY)], ["A=nothing B=nothing", "A=nothing B=w1"]);
+      script.put("A", KEY);
+      await script.ends();
+      script.expect(script.shows(KEY), "A=w4 B=w4");
+    });
+  }
+
   test("an origin that dies after reaching one member is stood in for by that one (invariant 1)", async () => {
     const script = new Script(mesh());
     const { world } = script;

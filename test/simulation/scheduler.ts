@@ -16,6 +16,8 @@ interface Turn {
   readonly order: number;
   readonly run: () => void;
   cancelled: boolean;
+  /** What holds on to it from outside is let go of where it will never come. */
+  release?: () => void;
 }
 
 /** Where nothing comes to an end: a loop in the engine, not a long run. */
@@ -49,11 +51,21 @@ export class Scheduler {
 
   /** Runs at the time given, unless the actor is dead by then; returns what takes it back. */
   at(actor: Actor, when: { readonly at: number; readonly order: number }, run: () => void): () => void {
-    const turn: Turn = { actor, at: Math.max(when.at, this.#now), order: when.order, run, cancelled: false };
-    this.#insert(turn);
+    const turn = this.#planned(actor, when, run);
     return () => {
       turn.cancelled = true;
     };
+  }
+
+  #planned(actor: Actor, when: { readonly at: number; readonly order: number }, run: () => void): Turn {
+    const turn: Turn = { actor, at: Math.max(when.at, this.#now), order: when.order, run, cancelled: false };
+    this.#insert(turn);
+    return turn;
+  }
+
+  /** Takes no turn any more. Signals that somebody listens to would keep all that was ever here in memory. */
+  end(): void {
+    for (const turn of this.#turns.splice(0)) turn.release?.();
   }
 
   wait(actor: Actor, ms: number, order: number): Promise<void> {
@@ -79,7 +91,10 @@ export class Scheduler {
         return false;
       }
       this.#turns.pop();
-      if (turn.cancelled || !turn.actor.alive) continue;
+      if (turn.cancelled || !turn.actor.alive) {
+        turn.release?.();
+        continue;
+      }
       if (turn.actor.pausedUntil > turn.at) {
         turn.at = turn.actor.pausedUntil;
         this.#insert(turn);
@@ -96,14 +111,15 @@ export class Scheduler {
   #sleep({ actor, ms, order }: { actor: Actor; ms: number; order: number }, signal: AbortSignal | undefined): Promise<void> {
     if (signal?.aborted === true) return Promise.resolve();
     return new Promise((resolve) => {
-      const cancel = this.at(actor, { at: this.#now + ms, order }, () => {
+      const turn = this.#planned(actor, { at: this.#now + ms, order }, () => {
         signal?.removeEventListener("abort", woken);
         resolve();
       });
       const woken = () => {
-        cancel();
+        turn.cancelled = true;
         resolve();
       };
+      turn.release = () => signal?.removeEventListener("abort", woken);
       signal?.addEventListener("abort", woken, { once: true });
     });
   }

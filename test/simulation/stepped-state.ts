@@ -51,6 +51,7 @@ export function steppedState(state: State, steps: StateSteps): State {
         }),
     },
     safeguards: stepped("safeguards", state.safeguards, steps),
+    uploads: stepped("uploads", state.uploads, steps),
     close: () => state.close(),
   };
 }

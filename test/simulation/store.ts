@@ -58,6 +58,20 @@ export class SimulatedStore {
     return latest?.version.key === key && latest.version.kind === "deleteMarker";
   }
 
+  /** The bytes of each version, the newest first; null for delete markers. */
+  contents(key: string): readonly (string | null)[] {
+    return this.#history(key).map(({ version }) => (version.kind === "object" ? Buffer.concat(version.body.chunks).toString() : null));
+  }
+
+  /** The ids of the same versions. */
+  versionIds(key: string): readonly string[] {
+    return this.#history(key).map(({ version }) => version.versionId);
+  }
+
+  #history(key: string) {
+    return this.model.listVersions(this.#name, { prefix: key }).versions.filter(({ version }) => version.key === key);
+  }
+
   put(key: string, content: string): void {
     this.model.putObject(this.#name, key, { body: Body.of(content) });
   }
@@ -77,6 +91,11 @@ export class SimulatedStore {
   deleteVersion(key: string): void {
     const [latest] = this.model.listVersions(this.#name, { prefix: key, maxKeys: 1 }).versions;
     if (latest?.version.key === key) this.model.deleteObject(this.#name, key, { versionId: latest.version.versionId });
+  }
+
+  /** Removes the current object as a lifecycle does. */
+  expire(key: string): void {
+    this.model.expire(this.#name, key);
   }
 
   tag(key: string, value: string): void {

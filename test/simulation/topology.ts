@@ -30,6 +30,12 @@ export interface Topology {
   readonly written: readonly string[];
 }
 
+/** Where a rule leads: the name of the member, and what is put before keys. */
+export interface Target {
+  readonly name: string;
+  readonly prefix: string;
+}
+
 export const LEAF_SHAPES = ["one-way", "fan-out", "fan-in"] as const;
 export const INTERIOR_SHAPES = ["chain", "transit", "two-way", "mesh", "hybrid"] as const;
 export type Shape = (typeof LEAF_SHAPES)[number] | (typeof INTERIOR_SHAPES)[number];
@@ -143,6 +149,12 @@ function meshOf(members: readonly Member[], terms: Terms): readonly Rule[] {
 /** The topology in one line, for who reads a trace. */
 export function describeTopology({ shape, members, rules }: Topology): string {
   const [rule] = rules;
+  const prefixes = rules.flatMap(({ destinations }) => destinations.map(({ prefix }) => prefix)).filter((prefix) => prefix !== "");
+  const odd = [
+    prefixes.length === 0 ? "" : ` prefixes=${prefixes}`,
+    rule?.expirations ? " expirations" : "",
+    rule?.versions === "all" ? " versions=all" : "",
+  ];
   const traits = members.map((member) => {
     const odd = [
       member.versioning.toLowerCase(),
@@ -154,7 +166,7 @@ export function describeTopology({ shape, members, rules }: Topology): string {
     ];
     return `${member.name}(${odd.filter((trait) => trait !== "").join(" ")})`;
   });
-  return `${shape} deletes=${rule?.deletes} conflict=${rule?.conflict} ${traits.join(" ")}`;
+  return `${shape} deletes=${rule?.deletes} conflict=${rule?.conflict}${odd.join("")} ${traits.join(" ")}`;
 }
 
 /** Keys that clients use: few, so that they meet; one below another, for stores that hide; in every shape's filters. */

@@ -1,9 +1,13 @@
+import { clientKey } from "./twists.ts";
+
 /**
  * What clients did, kept apart from everything the engine believes. Every write has bytes of its own, so that a replica's bytes tell which
  * write it descends from.
  */
 export interface ClientWrite {
   readonly id: number;
+  /** Milliseconds since the epoch. */
+  readonly at: number;
   readonly member: string;
   readonly key: string;
   /** The bytes that are current after it; null for a delete. */
@@ -15,6 +19,8 @@ export interface ClientWrite {
   readonly follows: ReadonlySet<number>;
   /** Of a delete: whether it left a marker, which tells of it without any event. */
   readonly isMarked: boolean;
+  /** Of a delete: whether a lifecycle made it. */
+  readonly isExpiration: boolean;
   /** Why the engine may never have learnt of it, or may have lost it rightly; undefined where there is no excuse. */
   excuse: string | undefined;
 }
@@ -45,9 +51,11 @@ type Step =
 
 /** What a client left. */
 interface ClientState {
+  readonly at: number;
   readonly content: string | null;
   readonly isMarked: boolean;
   readonly etag: string | null;
+  readonly isExpiration?: boolean | undefined;
 }
 
 interface Place {
@@ -72,14 +80,16 @@ export class Witness {
     return this.#origins.get(content) ?? new Set();
   }
 
-  client({ member, key }: Named, { content, isMarked, etag }: ClientState): ClientWrite {
+  client({ member, key }: Named, { at, content, isMarked, etag, isExpiration = false }: ClientState): ClientWrite {
     const { steps, content: before } = this.#place(member, key);
     const write: ClientWrite = {
       id: this.writes.length,
+      at,
       member,
       key,
       content,
       isMarked,
+      isExpiration,
       get follows() {
         return idsOf(steps);
       },
@@ -137,7 +147,7 @@ export class Witness {
   }
 
   writesOf(key: string, members: ReadonlySet<string>): readonly ClientWrite[] {
-    return this.writes.filter((write) => write.key === key && members.has(write.member));
+    return this.writes.filter((write) => clientKey(write.key) === clientKey(key) && members.has(write.member));
   }
 
   /** Whether a write is one of the last: each that follows it left the same bytes, or may be unknown to the engine. */
@@ -150,7 +160,7 @@ export class Witness {
 
   /** Of several writes that left these bytes the first is taken: it descends from the fewest, which accuses nobody wrongly. */
   #firstOf(key: string, content: string | null): ClientWrite | undefined {
-    const candidates = this.writes.filter((write) => write.key === key && write.content === content);
+    const candidates = this.writes.filter((write) => clientKey(write.key) === clientKey(key) && write.content === content);
     const [first] = candidates;
     return content === null && candidates.length > 1 ? undefined : first;
   }

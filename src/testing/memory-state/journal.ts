@@ -1,4 +1,5 @@
 import { compareKeys } from "../../domain/object.ts";
+import type { Engine } from "../../domain/rule.ts";
 import type { Epoch, IntakeCounts, Journal, SyncProgress } from "../../ports/state.ts";
 import type { Memory } from "./rows.ts";
 
@@ -48,6 +49,14 @@ export class MemoryJournal implements Journal {
     const since = this.#memory.rows.ruleSince.get(rule) ?? now;
     this.#memory.rows.ruleSince.set(rule, since);
     return since;
+  }
+
+  async engine(rule: string): Promise<Engine | undefined> {
+    return this.#memory.rows.engines.get(rule);
+  }
+
+  async saveEngine(rule: string, engine: Engine): Promise<void> {
+    this.#memory.rows.engines.set(rule, engine);
   }
 
   async epoch(): Promise<Epoch | undefined> {

@@ -1,7 +1,7 @@
 import { ReplicationError } from "../../domain/error.ts";
 import { compareKeys } from "../../domain/object.ts";
 import type { LedgerEntry } from "../../domain/status.ts";
-import type { EntryFilter, Ledger, Route, RouteSummary } from "../../ports/state.ts";
+import type { Adoption, EntryFilter, Ledger, Route, RouteSummary } from "../../ports/state.ts";
 import { type Memory, routeText, shownEntries, shownEntry, taskPlace, writeEntry } from "./rows.ts";
 
 const LATENCY_WINDOW_MS = 3_600_000;
@@ -42,9 +42,15 @@ export class MemoryLedger implements Ledger {
     return { entries, nextToken: last === undefined ? null : JSON.stringify(last.at) };
   }
 
-  async adopt(entries: readonly { readonly route: Route; readonly entry: LedgerEntry }[]): Promise<void> {
+  async adopt(entries: readonly Adoption[]): Promise<void> {
     const { rows } = this.#memory;
-    for (const { route, entry } of entries) if (!rows.tasks.has(taskPlace(route, entry.key))) writeEntry(rows, route, entry);
+    for (const { route, entry, over } of entries) {
+      const place = taskPlace(route, entry.key);
+      const before = rows.entries.get(place)?.entries.find(({ versionId }) => versionId === entry.versionId);
+      const isOf =
+        over === undefined || (over.startedAt === (before?.startedAt ?? null) && over.finishedAt === (before?.finishedAt ?? null));
+      if (isOf && !rows.tasks.has(place)) writeEntry(rows, route, entry);
+    }
   }
 
   async summaries(now: number): Promise<readonly RouteSummary[]> {

@@ -3,9 +3,11 @@ import type { GateState } from "../../domain/delete-gate.ts";
 import type { Fingerprint } from "../../domain/fingerprint.ts";
 import type { Holding, Intent } from "../../domain/holding.ts";
 import { compareKeys, type Hint } from "../../domain/object.ts";
+import type { Engine } from "../../domain/rule.ts";
 import { blankEntry, type LedgerEntry, type Operation } from "../../domain/status.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Changes, Epoch, IntakeCounts, Lane, Route, SyncProgress } from "../../ports/state.ts";
+import type { BoundUpload } from "../../ports/uploads.ts";
 
 export interface TaskRow {
   readonly route: Route;
@@ -21,6 +23,7 @@ export interface TaskRow {
   readonly eventTime: number | null;
   readonly firstFailedAt: number | null;
   readonly changes: Changes;
+  readonly deletedAt: number | undefined;
   readonly hint: Hint | undefined;
 }
 
@@ -61,6 +64,8 @@ export interface MemoryRows {
   readonly syncProgress: Map<string, SyncProgress>;
   readonly ruleSince: Map<string, number>;
   readonly fingerprints: Map<string, Fingerprint>;
+  readonly uploads: Map<string, BoundUpload>;
+  readonly engines: Map<string, Engine>;
   /** The one there is, under the one name. */
   readonly epoch: Map<"epoch", Epoch>;
 }
@@ -96,6 +101,8 @@ export function emptyRows(): MemoryRows {
     syncProgress: new Map(),
     ruleSince: new Map(),
     fingerprints: new Map(),
+    uploads: new Map(),
+    engines: new Map(),
     epoch: new Map(),
   };
 }
@@ -116,6 +123,8 @@ export function copyOfRows(rows: MemoryRows): MemoryRows {
     syncProgress: new Map(rows.syncProgress),
     ruleSince: new Map(rows.ruleSince),
     fingerprints: new Map(rows.fingerprints),
+    uploads: new Map(rows.uploads),
+    engines: new Map(rows.engines),
     epoch: new Map(rows.epoch),
   };
 }

@@ -95,7 +95,7 @@ export class MemoryTaskStore implements TaskStore {
     this.#bell.set();
   }
 
-  #want({ route, key, lane, eventTime, hint, changes, notBefore }: Want): void {
+  #want({ route, key, lane, eventTime, hint, changes, deletedAt, notBefore }: Want): void {
     const { rows, clock } = this.#memory;
     const now = clock.now();
     meetRoute(rows, route);
@@ -113,6 +113,7 @@ export class MemoryTaskStore implements TaskStore {
       eventTime,
       firstFailedAt: null,
       changes: union(changes, undefined),
+      deletedAt,
       hint,
     };
     const row = rows.tasks.get(place);
@@ -145,11 +146,11 @@ export class MemoryTaskStore implements TaskStore {
     return [first, ...siblings];
   }
 
-  #lease({ route, key, lane, eventTime, changes, hint, wanted, attempts, firstFailedAt }: TaskRow, until: number): LeasedTask {
+  #lease({ route, key, lane, eventTime, changes, deletedAt, hint, wanted, attempts, firstFailedAt }: TaskRow, until: number): LeasedTask {
     this.#sinceBackfill = lane === "backfill" ? 0 : this.#sinceBackfill + 1;
     const lease = this.#memory.nextLease();
     this.#memory.leases.set(taskPlace(route, key), { token: lease, until });
-    return { route, key, lane, eventTime, changes, hint, wanted, attempts, firstFailedAt, lease };
+    return { route, key, lane, eventTime, changes, deletedAt, hint, wanted, attempts, firstFailedAt, lease };
   }
 
   #isLeased(place: string, now: number): boolean {
@@ -217,7 +218,7 @@ function coalesced(row: TaskRow, wish: TaskRow, { inWork, now }: { readonly inWo
     notBefore: woken ? dueAt : row.notBefore,
     eventTime: inWork ? wish.eventTime : earlier(row.eventTime, wish.eventTime),
     firstFailedAt: woken ? null : row.firstFailedAt,
-    changes: union(wish.changes, row.changes),
+    ...latestDelete(wish, row),
     hint: wish.hint,
   };
 }
@@ -228,6 +229,18 @@ const CHANGES = ["deleted", "expired", "attributes", "written", "approved", "mis
 function union(a: Changes | undefined, b: Changes | undefined): Changes {
   const names = CHANGES.filter((name) => a?.[name] || b?.[name]);
   return names.length === 0 ? { written: true } : Object.fromEntries(names.map((name) => [name, true]));
+}
+
+/** Of two deletes the later is told of; where nobody knows which that is, it is a lifecycle's only if both were. */
+function latestDelete(a: TaskRow, b: TaskRow): Pick<TaskRow, "changes" | "deletedAt"> {
+  const changes = union(a.changes, b.changes);
+  if (a.changes.deleted !== true || b.changes.deleted !== true) return { changes, deletedAt: (a.changes.deleted ? a : b).deletedAt };
+  const [at, other] = [a.deletedAt, b.deletedAt];
+  const isKnown = at !== undefined && other !== undefined;
+  const later = !isKnown || at === other ? undefined : at > other ? a : b;
+  const isExpired = later === undefined ? a.changes.expired && b.changes.expired : later.changes.expired;
+  const { expired: _, ...rest } = changes;
+  return { changes: isExpired ? changes : rest, deletedAt: isKnown ? Math.max(at, other) : undefined };
 }
 
 function earlier(a: number | null, b: number | null): number | null {

@@ -17,7 +17,7 @@ export const LIVE: LaneNumber = 0;
 export const BACKFILL: LaneNumber = 1;
 
 export const TASK_COLUMNS =
-  "wanted, lane, seq, attempts, not_before, event_time, first_failed_at, changes, size_bytes, etag, last_modified, storage_class";
+  "wanted, lane, seq, attempts, not_before, event_time, first_failed_at, changes, deleted_at, size_bytes, etag, last_modified, storage_class";
 export type TaskCells = readonly [
   wanted: number,
   lane: LaneNumber,
@@ -27,6 +27,7 @@ export type TaskCells = readonly [
   eventTime: number | null,
   firstFailedAt: number | null,
   changes: number,
+  deletedAt: number | null,
   ...hint: HintCells,
 ];
 export type HintCells = readonly [sizeBytes: number | null, etag: string | null, lastModified: number | null, storageClass: string | null];

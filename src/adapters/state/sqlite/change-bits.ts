@@ -1,7 +1,7 @@
 import type { Operation } from "../../../domain/status.ts";
 import type { Changes } from "../../../ports/state.ts";
 
-/** What made a task wanted, as a bit each: wishes that coalesce are OR-ed. The numbers stand in files and never change. */
+/** What made a task wanted, as a bit each. The numbers stand in files and never change. */
 const BITS = { deleted: 1, expired: 2, attributes: 4, written: 8, approved: 16, missed: 32 } as const satisfies Readonly<
   Record<keyof Changes, number>
 >;
@@ -20,6 +20,18 @@ export function toChangeBits(changes: Changes | undefined): number {
 
 export function fromChangeBits(bits: number): Changes {
   return ALL[bits] as Changes;
+}
+
+/** `deletedAt`: null where nobody knows. */
+export type ToldChanges = readonly [changes: number, deletedAt: number | null];
+
+/** All that either tells. Of two deletes the later is told of; where nobody knows which that is, it is a lifecycle's only if both were. */
+export function coalesced(a: ToldChanges, b: ToldChanges): ToldChanges {
+  const all = a[0] | b[0];
+  if ((a[0] & b[0] & BITS.deleted) === 0) return [all, (a[0] & BITS.deleted) === 0 ? b[1] : a[1]];
+  const [at, other] = [a[1], b[1]];
+  const expired = at === null || other === null || at === other ? a[0] & b[0] : (at > other ? a : b)[0];
+  return [(all & ~BITS.expired) | (expired & BITS.expired), at === null || other === null ? null : Math.max(at, other)];
 }
 
 /** What is to be done as far as the announcements tell; what is done follows from the source as it is read. */

@@ -1,4 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
+import type { Engine } from "../../../domain/rule.ts";
 import type { Clock } from "../../../ports/clock.ts";
 import type { Distrust, Epoch, IntakeCounts, Journal, SyncProgress } from "../../../ports/state.ts";
 import { type Cell, Query } from "./cells.ts";
@@ -31,6 +32,7 @@ export class SqliteJournal implements Journal {
   readonly #outages: Query<readonly [store: string]>;
   readonly #sync: Query<SyncRow>;
   readonly #since: Query<readonly [at: number]>;
+  readonly #engine: Query<readonly [engine: Engine]>;
   readonly #epoch: Query<readonly [epoch: string, generation: number, distrust: Distrust | null]>;
 
   constructor({ db, clock, commits }: SqliteJournalParts) {
@@ -40,6 +42,7 @@ export class SqliteJournal implements Journal {
     this.#outages = new Query(db, "SELECT store FROM outage ORDER BY store");
     this.#sync = new Query(db, "SELECT started_at, after, finished_at FROM sync_progress WHERE rule = ?");
     this.#since = new Query(db, "SELECT at FROM rule_since WHERE rule = ?");
+    this.#engine = new Query(db, "SELECT engine FROM rule_engine WHERE rule = ?");
     this.#epoch = new Query(db, "SELECT epoch, generation, distrust FROM epoch");
   }
 
@@ -85,6 +88,14 @@ export class SqliteJournal implements Journal {
     if (known !== undefined) return known;
     await this.#write(["setRuleSince", rule, now]);
     return reading(() => this.#since.get(rule))?.[0] ?? now;
+  }
+
+  async engine(rule: string): Promise<Engine | undefined> {
+    return reading(() => this.#engine.get(rule))?.[0];
+  }
+
+  async saveEngine(rule: string, engine: Engine): Promise<void> {
+    await this.#write(["saveEngine", rule, engine]);
   }
 
   async epoch(): Promise<Epoch | undefined> {

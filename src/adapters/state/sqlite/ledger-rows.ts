@@ -2,6 +2,7 @@ import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { Status } from "../../../domain/status.ts";
 import { ATTEMPT_COLUMNS, type AttemptCells, Query, REPLICA_COLUMNS, type ReplicaCells } from "./cells.ts";
 import type { Tally } from "./tally.ts";
+import type { AttemptTimes } from "./wire.ts";
 
 /** What one outcome or adoption writes. */
 interface LedgerWrite {
@@ -17,14 +18,22 @@ interface LedgerWrite {
 export class LedgerRows {
   readonly #tally: Tally;
   readonly #select: Query<readonly [status: Status, bytes: number | null]>;
+  readonly #times: Query<AttemptTimes>;
   readonly #upsertAttempt: StatementSync;
   readonly #upsertWhole: StatementSync;
 
   constructor(db: DatabaseSync, tally: Tally) {
     this.#tally = tally;
     this.#select = new Query(db, "SELECT status, bytes FROM ledger WHERE route_id = ? AND key = ? AND version_id = ?");
+    this.#times = new Query(db, "SELECT started_at, finished_at FROM ledger WHERE route_id = ? AND key = ? AND version_id = ?");
     this.#upsertAttempt = db.prepare(upsert(ATTEMPT_COLUMNS));
     this.#upsertWhole = db.prepare(upsert(`${ATTEMPT_COLUMNS}, ${REPLICA_COLUMNS}`));
+  }
+
+  /** Whether the row is still the one that this attempt left. */
+  isOf({ route, key, versionId }: Omit<LedgerWrite, "attempt" | "replica">, [startedAt, finishedAt]: AttemptTimes): boolean {
+    const [started, finished] = this.#times.get(route, key, versionId) ?? [null, null];
+    return started === startedAt && finished === finishedAt;
   }
 
   write({ route, key, versionId, attempt, replica }: LedgerWrite): void {

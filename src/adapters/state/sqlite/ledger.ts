@@ -1,6 +1,6 @@
 import { ReplicationError } from "../../../domain/error.ts";
 import type { LedgerEntry } from "../../../domain/status.ts";
-import type { EntryFilter, Ledger, Route, RouteSummary } from "../../../ports/state.ts";
+import type { Adoption, EntryFilter, Ledger, Route, RouteSummary } from "../../../ports/state.ts";
 import { toAttemptCells, toReplicaCells } from "./cells.ts";
 import type { GroupCommit } from "./group-commit.ts";
 import type { NumberedRoute, Reader, RowPosition, RowRange } from "./reader.ts";
@@ -71,11 +71,12 @@ export class SqliteLedger implements Ledger {
     return page(found, filter.limit);
   }
 
-  async adopt(entries: readonly { readonly route: Route; readonly entry: LedgerEntry }[]): Promise<void> {
+  async adopt(entries: readonly Adoption[]): Promise<void> {
     if (entries.length === 0) return;
     this.#commits.refuseIfFull();
-    const ops = entries.map(({ route, entry }): AdoptOp => {
-      return [ADOPT, this.#routes.intern(route), entry.key.toWellFormed(), entry.versionId, toAttemptCells(entry), toReplicaCells(entry)];
+    const ops = entries.map(({ route, entry, over }): AdoptOp => {
+      const cells = [entry.key.toWellFormed(), entry.versionId, toAttemptCells(entry), toReplicaCells(entry)] as const;
+      return [ADOPT, this.#routes.intern(route), ...cells, over === undefined ? null : [over.startedAt, over.finishedAt]];
     });
     await this.#commits.submit(ops, () => undefined);
   }

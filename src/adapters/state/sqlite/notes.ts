@@ -17,8 +17,11 @@ export const NOTE_NAMES = [
   "abandonIntent",
   "saveFingerprint",
   "saveEpoch",
+  "saveEngine",
   "forgetHoldings",
   "forgetIntents",
+  "bindUpload",
+  "releaseUpload",
 ] as const;
 export type NoteName = (typeof NOTE_NAMES)[number];
 
@@ -41,6 +44,9 @@ export const NOTES: Readonly<Record<NoteName, string>> = {
   resumeRule: "DELETE FROM paused_rule WHERE rule = ?1",
   saveFingerprint: "INSERT OR REPLACE INTO fingerprint (bucket, fingerprint) VALUES (?1, ?2)",
   saveEpoch: "INSERT OR REPLACE INTO epoch (id, epoch, generation, distrust) VALUES (1, ?1, ?2, ?3)",
+  saveEngine: "INSERT OR REPLACE INTO rule_engine VALUES (?1, ?2)",
   forgetHoldings: "DELETE FROM holding WHERE bucket = ?1",
   forgetIntents: "DELETE FROM intent WHERE bucket = ?1",
+  bindUpload: "INSERT OR REPLACE INTO upload VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+  releaseUpload: "DELETE FROM upload WHERE source = ?1 AND key = ?2 AND destination = ?3 AND destination_key = ?4 AND upload_id = ?5",
 };

@@ -332,3 +332,26 @@ test("wishes beyond the bound are refused as Overloaded while outcomes are still
     { maxWaitingWrites: 10 },
   );
 });
+
+test("a write that a dead process announced is waited for no longer than it can take to land, and stays known (invariant 10)", async () => {
+  const path = newPath();
+  const now = 1_000_000;
+  const clock = { now: () => now, sleep: async () => {} };
+  const soon = { ...INTENT, id: "soon", key: "soon", expiresAt: now + 5_000 };
+  const open = () => openSqliteState({ path, mode: "daemon", clock });
+  const first = await open();
+  await first.holdings.announce(INTENT, 0, now);
+  await first.holdings.announce(soon, 0, now);
+  await first.close();
+  const again = await open();
+  try {
+    const intentsOf = async (key: string) => (await again.holdings.known(INTENT.bucket, key)).intents;
+    assert.deepEqual(await intentsOf(INTENT.key), [{ ...INTENT, expiresAt: now + 20_000 }]);
+    assert.deepEqual(await intentsOf("soon"), [soon]);
+    const next = { ...INTENT, id: "next" };
+    assert.equal(await again.holdings.announce(next, 1, now + 19_999), false);
+    assert.equal(await again.holdings.announce(next, 1, now + 20_000), true);
+  } finally {
+    await again.close();
+  }
+});

@@ -10,6 +10,7 @@ import { type Committer, GroupCommit } from "./group-commit.ts";
 import { SqliteHoldings } from "./holdings.ts";
 import { SqliteJournal } from "./journal.ts";
 import { SqliteLedger } from "./ledger.ts";
+import { shortenOrphanedIntents } from "./orphaned-intents.ts";
 import { ReadOnlyCommitter, ReadOnlyTaskStore } from "./read-only.ts";
 import { Reader } from "./reader.ts";
 import { ReadyTasks } from "./ready-tasks.ts";
@@ -19,6 +20,7 @@ import { SqliteSafeguards } from "./safeguards.ts";
 import { toLedgerError } from "./sqlite-error.ts";
 import { TaskPages } from "./task-pages.ts";
 import { type Generations, SqliteTaskStore } from "./task-store.ts";
+import { SqliteUploads } from "./uploads.ts";
 import type { RouteCells } from "./wire.ts";
 
 export interface SqliteStateOptions {
@@ -53,11 +55,13 @@ export interface SqliteStateOptions {
 export async function openSqliteState(given: SqliteStateOptions): Promise<State> {
   const options = { ...given, path: usablePath(given.path, given.mode) };
   if (options.mode === "reader") return assemble(options, { committer: new ReadOnlyCommitter(), release: () => {} });
-  const lock = DaemonLock.acquire(options.path, (options.clock ?? systemClock).now());
+  const now = (options.clock ?? systemClock).now();
+  const lock = DaemonLock.acquire(options.path, now);
   let committer: Committer | undefined;
   try {
     renameRules(options.path, options.renamed ?? []);
     committer = AdaptiveCommit.open(options.path);
+    shortenOrphanedIntents(options.path, now);
     return assemble(options, { committer, release: () => lock.release() });
   } catch (error) {
     await committer?.close();
@@ -91,6 +95,7 @@ export function assemble(options: SqliteStateOptions, { committer, release }: Wr
     journal: new SqliteJournal({ db, clock, commits }),
     holdings: new SqliteHoldings({ db, commits }),
     safeguards: new SqliteSafeguards({ db, commits }),
+    uploads: new SqliteUploads({ db, commits }),
     close: once(() => close({ db, commits, tasks: writing, release })),
   };
 }

@@ -172,6 +172,7 @@ export class ReadyTasks {
       lane: laneName(task.lane),
       eventTime: task.eventTime,
       changes: task.changes,
+      deletedAt: task.deletedAt ?? undefined,
       hint: task.hint,
       wanted: task.wanted,
       attempts: task.attempts,

@@ -9,6 +9,7 @@ const RENAMES = [
   "UPDATE OR IGNORE sync_progress SET rule = ?2 || substr(rule, length(?1) + 1) WHERE rule = ?1 OR rule LIKE ?1 || ' %'",
   "UPDATE OR IGNORE rule_since SET rule = ?2 WHERE rule = ?1",
   "UPDATE OR IGNORE paused_rule SET rule = ?2 WHERE rule = ?1",
+  "UPDATE OR IGNORE rule_engine SET rule = ?2 WHERE rule = ?1",
 ] as const;
 
 /** A rule's old id and the one it has now. */

@@ -93,6 +93,19 @@ const MIGRATIONS: readonly string[] = [
   CREATE TABLE fingerprint (bucket TEXT PRIMARY KEY, fingerprint TEXT NOT NULL) WITHOUT ROWID;
   CREATE TABLE epoch (id INTEGER PRIMARY KEY CHECK (id = 1), epoch TEXT NOT NULL, generation INTEGER NOT NULL, distrust TEXT);
   `,
+  `
+  ALTER TABLE task ADD COLUMN deleted_at INTEGER;
+  `,
+  `
+  CREATE TABLE upload (
+    source TEXT NOT NULL, key TEXT NOT NULL, destination TEXT NOT NULL, destination_key TEXT NOT NULL,
+    upload_id TEXT NOT NULL, pin TEXT NOT NULL, memo TEXT NOT NULL,
+    PRIMARY KEY (source, key, destination, destination_key)
+  ) WITHOUT ROWID;
+  `,
+  `
+  CREATE TABLE rule_engine (rule TEXT PRIMARY KEY, engine TEXT NOT NULL) WITHOUT ROWID;
+  `,
 ];
 
 /** Number of the newest migration this build knows. */

@@ -150,7 +150,11 @@ class Oracle {
     if (!row.waits) Object.assign(row, { waits: true, lane, notBefore, attempts: 0, changes: new Set(said), lease: undefined });
     else {
       row.wantedAgain = row.lease !== undefined;
-      row.changes = new Set([...row.changes, ...said]);
+      const told = [row.changes, new Set<keyof Changes>(said)];
+      // Of two deletes that nobody dated either may be the later.
+      const isExpired = told.every((one) => !one.has("deleted")) || told.every((one) => !one.has("deleted") || one.has("expired"));
+      const isTwice = told.every((one) => one.has("deleted"));
+      row.changes = new Set([...row.changes, ...said].filter((change) => change !== "expired" || !isTwice || isExpired));
       const dueAt = row.notBefore <= this.now ? 0 : Math.min(notBefore, row.notBefore);
       if (lane === "live") Object.assign(row, { lane, ...(dueAt < row.notBefore && { notBefore: dueAt, attempts: 0 }) });
     }

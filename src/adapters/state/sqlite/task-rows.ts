@@ -1,5 +1,6 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { LIVE, Query, TASK_COLUMNS, type TaskCells } from "./cells.ts";
+import { coalesced } from "./change-bits.ts";
 import type { Tally } from "./tally.ts";
 import type { RecordOp, WantOp } from "./wire.ts";
 
@@ -18,9 +19,9 @@ export class TaskRows {
   constructor(db: DatabaseSync, tally: Tally) {
     this.#tally = tally;
     this.#insert = db.prepare(`INSERT INTO task (route_id, key, wanted_since, ${TASK_COLUMNS})
-      VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?, NULL, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`);
+      VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?, NULL, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`);
     this.#select = new Query(db, `SELECT wanted_since, ${TASK_COLUMNS} FROM task WHERE route_id = ? AND key = ?`);
-    this.#update = db.prepare(`UPDATE task SET (wanted_since, ${TASK_COLUMNS}) = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    this.#update = db.prepare(`UPDATE task SET (wanted_since, ${TASK_COLUMNS}) = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
       WHERE route_id = ? AND key = ?`);
     this.#delete = new Query(db, "DELETE FROM task WHERE route_id = ? AND key = ? AND wanted = ? RETURNING size_bytes");
     this.#postpone = db.prepare(`UPDATE task SET seq = ?, not_before = ?, attempts = ?, first_failed_at = ?
@@ -34,19 +35,17 @@ export class TaskRows {
 
   /** Returns the row where the key waited already; undefined where the wish made a new one. */
   want(op: WantOp): TaskCells | undefined {
-    const [, route, key, generation, lane, eventTime, wantedAt, , changes, notBefore, hint] = op;
+    const [, route, key, generation, lane, eventTime, wantedAt, , changes, deletedAt, notBefore, hint] = op;
     const since = eventTime ?? wantedAt;
-    const made = this.#insert.run(route, key, since, generation, lane, generation, notBefore, eventTime, changes, ...hint);
+    const made = this.#insert.run(route, key, since, generation, lane, generation, notBefore, eventTime, changes, deletedAt, ...hint);
     if (Number(made.changes) === 0) return this.#wantAgain(op);
     this.#tally.add(route, "TASK", { operations: 1, bytes: hint[0] ?? 0 });
     return undefined;
   }
 
-  #wantAgain([, route, key, generation, lane, eventTime, wantedAt, inWork, changes, notBefore, hint]: WantOp): TaskCells {
-    const [oldSince, , oldLane, oldSeq, oldAttempts, oldNotBefore, oldEventTime, oldFirstFailedAt, oldChanges, oldSize] = this.#select.one(
-      route,
-      key,
-    );
+  #wantAgain([, route, key, generation, lane, eventTime, wantedAt, inWork, changes, deletedAt, notBefore, hint]: WantOp): TaskCells {
+    const [oldSince, ...old] = this.#select.one(route, key);
+    const [, oldLane, oldSeq, oldAttempts, oldNotBefore, oldEventTime, oldFirstFailedAt, oldChanges, oldDeletedAt, oldSize] = old;
     const since = eventTime ?? wantedAt;
     const lifted = lane < oldLane;
     // A live event may be the cure, so it does not wait out the pause of the failure before it, nor inherit its attempts.
@@ -60,7 +59,7 @@ export class TaskRows {
       woken ? dueAt : oldNotBefore,
       inWork === 1 ? eventTime : earlier(oldEventTime, eventTime),
       woken ? null : oldFirstFailedAt,
-      oldChanges | changes,
+      ...coalesced([oldChanges, oldDeletedAt], [changes, deletedAt]),
       ...hint,
     ];
     this.#update.run(inWork === 1 ? since : Math.min(oldSince, since), ...row, route, key);

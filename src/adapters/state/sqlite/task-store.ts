@@ -99,14 +99,15 @@ export class SqliteTaskStore implements TaskStore {
     this.#bell.stop();
   }
 
-  #wantOp({ route, key, lane, eventTime, hint, changes, notBefore }: Want, now: number): WantOp {
+  #wantOp({ route, key, lane, eventTime, hint, changes, deletedAt, notBefore }: Want, now: number): WantOp {
     const id = this.#parts.routes.intern(route);
     // What no UTF-8 can say becomes U+FFFD on the disk, and so it must here.
     const stored = key.toWellFormed();
     const inWork = this.#parts.ready.isInWork(id, stored) ? 1 : 0;
     const generation = ++this.#parts.generations.last;
     const dueAt = notBefore === undefined || notBefore <= now ? 0 : pauseEnd(notBefore);
-    return [WANT, id, stored, generation, laneNumber(lane), eventTime, now, inWork, toChangeBits(changes), dueAt, toHintCells(hint)];
+    const told = [toChangeBits(changes), deletedAt ?? null] as const;
+    return [WANT, id, stored, generation, laneNumber(lane), eventTime, now, inWork, ...told, dueAt, toHintCells(hint)];
   }
 
   /** Takes in what became of the wishes among the operations. */
@@ -115,7 +116,7 @@ export class SqliteTaskStore implements TaskStore {
     for (const [index, op] of ops.entries()) {
       if (op[0] !== WANT) continue;
       this.#parts.ready.wanted(op[1], op[2], results.rowOf(index) ?? newRow(op));
-      anyPostponed ||= op[9] > 0;
+      anyPostponed ||= op[10] > 0;
     }
     this.#bell.ring();
     if (anyPostponed) this.#setBell();
@@ -197,6 +198,6 @@ function pauseEnd(at: number): number {
   return Math.max(1, Math.ceil(at));
 }
 
-function newRow([, , , generation, lane, eventTime, , , changes, notBefore, hint]: WantOp): TaskCells {
-  return [generation, lane, generation, 0, notBefore, eventTime, null, changes, ...hint];
+function newRow([, , , generation, lane, eventTime, , , changes, deletedAt, notBefore, hint]: WantOp): TaskCells {
+  return [generation, lane, generation, 0, notBefore, eventTime, null, changes, deletedAt, ...hint];
 }

@@ -14,13 +14,14 @@ export class WaitingTask {
   eventTime: number | null;
   firstFailedAt: number | null;
   changes: Changes;
+  deletedAt: number | null;
   hint: Hint | undefined;
   lease: Lease | undefined;
   /** The row as a wish left it while the task was being worked on. */
   latest: TaskCells | undefined;
 
   constructor(route: number, key: string, cells: TaskCells) {
-    const [wanted, lane, seq, attempts, , eventTime, firstFailedAt, changes, ...hint] = cells;
+    const [wanted, lane, seq, attempts, , eventTime, firstFailedAt, changes, deletedAt, ...hint] = cells;
     this.route = route;
     this.key = key;
     this.lane = lane;
@@ -30,6 +31,7 @@ export class WaitingTask {
     this.eventTime = eventTime;
     this.firstFailedAt = firstFailedAt;
     this.changes = fromChangeBits(changes);
+    this.deletedAt = deletedAt;
     this.hint = fromHintCells(hint);
   }
 
@@ -39,12 +41,13 @@ export class WaitingTask {
   }
 
   /** Takes over what a later wish changed, where its place in the queue stayed. */
-  update([wanted, , , attempts, , eventTime, firstFailedAt, changes, ...hint]: TaskCells): void {
+  update([wanted, , , attempts, , eventTime, firstFailedAt, changes, deletedAt, ...hint]: TaskCells): void {
     this.wanted = wanted;
     this.attempts = attempts;
     this.eventTime = eventTime;
     this.firstFailedAt = firstFailedAt;
     this.changes = fromChangeBits(changes);
+    this.deletedAt = deletedAt;
     this.hint = fromHintCells(hint);
   }
 }

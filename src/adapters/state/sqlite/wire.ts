@@ -27,6 +27,7 @@ export type WantOp = readonly [
   /** 1 while the key is being worked on: what is wanted from now on is another change. */
   inWork: 0 | 1,
   changes: number,
+  deletedAt: number | null,
   /** 0: at once. */
   notBefore: number,
   hint: HintCells,
@@ -49,8 +50,10 @@ export type RecordOp = readonly [
 export type PostponedCells = readonly [notBefore: number, attempts: number, firstFailedAt: number | null];
 
 type EntryOpCells = readonly [route: number, key: string, versionId: string, attempt: AttemptCells, replica: ReplicaCells | null];
-/** Writes a row unless its key has a task. */
-export type AdoptOp = readonly [op: typeof ADOPT, ...EntryOpCells];
+/** Writes a row unless its key has a task, or the row is not the one that was decided on; null: whatever is there. */
+export type AdoptOp = readonly [op: typeof ADOPT, ...EntryOpCells, over: AttemptTimes | null];
+/** Both null: never attempted. */
+export type AttemptTimes = readonly [startedAt: number | null, finishedAt: number | null];
 /** Writes a row beside the one of an outcome. */
 export type EntryOp = readonly [op: typeof ENTRY, ...EntryOpCells];
 

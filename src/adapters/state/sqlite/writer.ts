@@ -118,8 +118,9 @@ export class Writer {
     return this.#tasks.record(op);
   }
 
-  #adopt([, route, key, versionId, attempt, replica]: AdoptOp): undefined {
-    if (!this.#tasks.has(route, key)) this.#ledger.write({ route, key, versionId, attempt, replica });
+  #adopt([, route, key, versionId, attempt, replica, over]: AdoptOp): undefined {
+    if (this.#tasks.has(route, key) || (over !== null && !this.#ledger.isOf({ route, key, versionId }, over))) return;
+    this.#ledger.write({ route, key, versionId, attempt, replica });
   }
 
   #entry([, route, key, versionId, attempt, replica]: EntryOp): undefined {
