@@ -77,7 +77,9 @@ test("a version under GOVERNANCE is removed, and its retention lifted, only by w
   const none = client.s3.send(new sdk.GetObjectRetentionCommand({ Bucket: bucket, Key }));
   assert.equal(await refusal(none), "404 NoSuchObjectLockConfiguration");
   await retain(bucket, { Mode: "GOVERNANCE", RetainUntilDate: inDays(1) });
-  await retain(bucket, { Mode: "COMPLIANCE", RetainUntilDate: inDays(1) });
+  await retain(bucket, { Mode: "GOVERNANCE", RetainUntilDate: inDays(2) });
+  assert.equal(await refusal(retain(bucket, { Mode: "COMPLIANCE", RetainUntilDate: inDays(3) })), "403 AccessDenied");
+  await retain(bucket, { Mode: "COMPLIANCE", RetainUntilDate: inDays(1) }, { BypassGovernanceRetention: true });
   const { Retention } = await client.s3.send(new sdk.GetObjectRetentionCommand({ Bucket: bucket, Key }));
   assert.deepEqual(Retention, { Mode: "COMPLIANCE", RetainUntilDate: inDays(1) });
 });

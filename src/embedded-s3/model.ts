@@ -37,6 +37,7 @@ import { type CopyInput, type CopySource, checkNotIdle, copiedAttributes } from 
 import { checkKey } from "./object-key.ts";
 import { type BucketLock, type Bypass, checkUnlocked, type Retention, withRetention } from "./object-lock.ts";
 import { checkVersionId, findCopySource, findObject, type ObjectRead, type ReadInput, resolveSpan, shownVersionId } from "./object-read.ts";
+import { completed, newRestore } from "./object-restore.ts";
 import {
   checkReadable,
   type DeleteMarker,
@@ -195,7 +196,7 @@ export class EmbeddedS3Model {
   /** Returns an object's state and the bytes that were asked for. https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html */
   getObject(bucket: string, key: string, input: ReadInput = {}): ObjectRead & { readonly content: readonly Uint8Array[] } {
     const read = this.headObject(bucket, key, input);
-    checkReadable(read.version);
+    checkReadable(read.version, this.#now());
     return { ...read, content: read.version.body.slice(read.span.start, read.span.end) };
   }
 
@@ -275,6 +276,30 @@ export class EmbeddedS3Model {
     const version = { ...findObject(state, key, input.versionId), acl: storedAcl(input.acl, true) };
     state.replace(version);
     this.#announce(state, "ObjectAcl:Put", version);
+  }
+
+  /**
+   * Begins to make a readable copy of an archived object; one that is there stays so many days from now. What makes it is
+   * {@link completeRestore}. https://docs.aws.amazon.com/AmazonS3/latest/API/API_RestoreObject.html
+   */
+  restoreObject(bucket: string, key: string, input: RestoreInput): "begun" | "extended" {
+    const state = this.#bucket(bucket);
+    const version = findObject(state, key, input.versionId);
+    const restore = newRestore(version, input.days, this.#now());
+    state.replace({ ...version, restore });
+    if (restore.expiresAt !== undefined) return "extended";
+    this.#announce(state, "ObjectRestore:Post", version);
+    return "begun";
+  }
+
+  /** Ends, as S3 would hours later, what {@link restoreObject} began. */
+  completeRestore(bucket: string, key: string, versionId?: string): void {
+    const state = this.#bucket(bucket);
+    const version = findObject(state, key, versionId);
+    if (version.restore === undefined || version.restore.expiresAt !== undefined) return;
+    const restored = { ...version, restore: completed(version.restore, this.#now()) };
+    state.replace(restored);
+    this.#announce(state, "ObjectRestore:Completed", restored);
   }
 
   /** Copies an object within this store in one step. https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html */
@@ -446,7 +471,7 @@ export class EmbeddedS3Model {
     const version = findCopySource(state, source);
     checkCustomerKey(version.encryption, source.customerKeyMd5);
     checkCopySource(version, source.conditions ?? {});
-    checkReadable(version);
+    checkReadable(version, this.#now());
     return { source: version, sourceVersionId: shownVersionId(state, version) };
   }
 
@@ -534,6 +559,11 @@ interface NewObject {
 export interface RetentionInput extends Bypass {
   /** Undefined lifts it. */
   readonly retention: Retention | undefined;
+  readonly versionId?: string | undefined;
+}
+
+export interface RestoreInput {
+  readonly days: number;
   readonly versionId?: string | undefined;
 }
 

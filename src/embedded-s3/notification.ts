@@ -8,6 +8,8 @@ export type EventName =
   | "ObjectAcl:Put"
   | "ObjectTagging:Put"
   | "ObjectTagging:Delete"
+  | "ObjectRestore:Post"
+  | "ObjectRestore:Completed"
   | "ObjectRemoved:Delete"
   | "ObjectRemoved:DeleteMarkerCreated"
   | "LifecycleExpiration:Delete"
@@ -86,6 +88,8 @@ function toNotifiedObject({ eventName, version, versioned, sequencer }: Change):
     return { ...common, size: version.body.sizeBytes, eTag: version.etag, sequencer };
   }
   // S3 orders creations and removals only.
+  if (eventName.startsWith("ObjectRestore:") && version.kind === "object")
+    return { ...common, size: version.body.sizeBytes, eTag: version.etag };
   if (eventName.startsWith("ObjectTagging:") || eventName === "ObjectAcl:Put")
     return { ...common, ...(version.kind === "object" && { eTag: version.etag }) };
   return eventName.endsWith(":DeleteMarkerCreated") ? { ...common, eTag: EMPTY_MD5, sequencer } : { ...common, sequencer };

@@ -3,6 +3,7 @@ import { CHECKSUM_ALGORITHMS, type Checksum, isChecksumValue, type WantedChecksu
 import type { ReadConditions, WriteConditions } from "./conditions.ts";
 import { guardHeaders } from "./guard-headers.ts";
 import type { ObjectRead } from "./object-read.ts";
+import { restoreHeaders } from "./object-restore.ts";
 import { S3Error } from "./s3-error.ts";
 import { headerText, type S3Request } from "./s3-request.ts";
 import { presentHeaders, toHeaderValue, toHttpDate, toMetadataValue } from "./s3-response.ts";
@@ -106,7 +107,7 @@ export function objectHeaders(read: ObjectRead, { headers, query }: S3Request): 
     "x-amz-tagging-count": tagCount === 0 ? undefined : String(tagCount),
     "x-amz-mp-parts-count": read.partsCount === undefined ? undefined : String(read.partsCount),
   });
-  Object.assign(told, guardHeaders(version));
+  Object.assign(told, guardHeaders(version), restoreHeaders(version));
   for (const [name, value] of Object.entries(version.systemHeaders)) told[name] = toHeaderValue(value);
   for (const [name, value] of Object.entries(version.metadata)) told[METADATA_PREFIX + name] = toMetadataValue(value);
   for (const name of OVERRIDES) {

@@ -51,9 +51,8 @@ export function withRetention(
   const current = lock?.retention;
   const inForce = current !== undefined && current.retainUntil > at.now;
   const isWeaker = retention === undefined || retention.retainUntil < (current?.retainUntil ?? 0) || retention.mode !== current?.mode;
-  // A COMPLIANCE retention stays until it is over, a GOVERNANCE one may become COMPLIANCE.
-  const isStronger = current?.mode === "GOVERNANCE" && retention?.mode === "COMPLIANCE" && retention.retainUntil >= current.retainUntil;
-  if (inForce && isWeaker && !isStronger && !mayPass(current, at)) throw protectedByLock();
+  // Without a bypass MinIO and versitygw make a GOVERNANCE retention longer, and nothing else, not even COMPLIANCE.
+  if (inForce && isWeaker && !mayPass(current, at)) throw protectedByLock();
   return { ...lock, retention };
 }
 

@@ -30,6 +30,15 @@ export interface ObjectVersion extends ObjectContent {
   readonly versionId: string;
   /** Milliseconds since the epoch, whole seconds. */
   readonly lastModified: number;
+  /** Of an archived object that was asked for. */
+  readonly restore?: Restore | undefined;
+}
+
+/** A copy of an archived object that can be read for a while. */
+export interface Restore {
+  readonly days: number;
+  /** When it goes again, in milliseconds since the epoch; absent while it is being made. */
+  readonly expiresAt?: number | undefined;
 }
 
 export interface ObjectPart {
@@ -69,8 +78,17 @@ export function toStoredClass(storageClass: string | undefined): string | undefi
   return storageClass === "STANDARD" ? undefined : storageClass;
 }
 
-/** Refuses to read the bytes of an archived object, which nothing here can restore. */
-export function checkReadable(version: ObjectVersion): void {
-  if (version.storageClass === undefined || !ARCHIVED_CLASSES.has(version.storageClass)) return;
-  throw new S3Error("InvalidObjectState", undefined, { details: { StorageClass: version.storageClass } });
+export function isArchived({ storageClass }: ObjectVersion): boolean {
+  return storageClass !== undefined && ARCHIVED_CLASSES.has(storageClass);
+}
+
+/** Whether a restored copy of an archived object can be read. */
+export function isRestored({ restore }: ObjectVersion, now: number): boolean {
+  return restore?.expiresAt !== undefined && restore.expiresAt > now;
+}
+
+/** Refuses to read the bytes of an archived object that has no restored copy. */
+export function checkReadable(version: ObjectVersion, now: number): void {
+  if (!isArchived(version) || isRestored(version, now)) return;
+  throw new S3Error("InvalidObjectState", undefined, { details: { StorageClass: version.storageClass ?? "" } });
 }

@@ -4,6 +4,7 @@ import * as guard from "./guard-operations.ts";
 import * as listing from "./listing-operations.ts";
 import * as multipart from "./multipart-operations.ts";
 import * as object from "./object-operations.ts";
+import * as restore from "./restore-operations.ts";
 import { S3Error } from "./s3-error.ts";
 import type { S3Request } from "./s3-request.ts";
 
@@ -39,6 +40,7 @@ const ROUTES: ReadonlyMap<string, Operation> = new Map([
   ["object PUT retention", guard.putObjectRetention],
   ["object GET legal-hold", guard.getObjectLegalHold],
   ["object PUT legal-hold", guard.putObjectLegalHold],
+  ["object POST restore", restore.restoreObject],
   ["object POST uploads", multipart.createMultipartUpload],
   ["object PUT uploadId", multipart.uploadOrCopyPart],
   ["object POST uploadId", multipart.completeMultipartUpload],

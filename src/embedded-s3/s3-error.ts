@@ -52,6 +52,7 @@ export const S3_ERRORS = {
   NotModified: [304, "Not Modified"],
   ObjectLockConfigurationNotFoundError: [404, "Object Lock configuration does not exist for this bucket"],
   PreconditionFailed: [412, "At least one of the pre-conditions you specified did not hold"],
+  RestoreAlreadyInProgress: [409, "Object restore is already in progress"],
   RequestTimeTooSkewed: [403, "The difference between the request time and the current time is too large."],
   SignatureDoesNotMatch: [
     403,

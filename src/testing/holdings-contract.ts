@@ -118,15 +118,16 @@ const holding: StateCases = {
   "what was observed, announced and noted is so after the state is opened again": async (harness, reopened) => {
     const { holdings } = harness.state;
     await holdings.observe([holdingOf("a")]);
-    await holdings.announce(intentOf("i", "a"), 1, harness.now());
-    await holdings.announce(intentOf("k", "b"), 0, harness.now());
+    const expiresAt = harness.now() + 10_000; // soon enough for a state that waits for no dead process longer than it must
+    await holdings.announce(intentOf("i", "a", { expiresAt }), 1, harness.now());
+    await holdings.announce(intentOf("k", "b", { expiresAt }), 0, harness.now());
     for (const key of ["a", "c"]) await holdings.noteDelete(BUCKET, key, 500);
     const next = await harness.reopen();
     reopened(next);
     const again = next.state.holdings;
-    const intents = [intentOf("i", "a")];
+    const intents = [intentOf("i", "a", { expiresAt })];
     assert.deepEqual(await again.known(BUCKET, "a"), { holding: holdingOf("a", { revision: 3 }), revision: 3, deletedAt: 500, intents });
-    assert.deepEqual(await again.known(BUCKET, "b"), { ...NOTHING, revision: 1, intents: [intentOf("k", "b")] });
+    assert.deepEqual(await again.known(BUCKET, "b"), { ...NOTHING, revision: 1, intents: [intentOf("k", "b", { expiresAt })] });
     assert.deepEqual(await again.known(BUCKET, "c"), { ...NOTHING, revision: 1, deletedAt: 500 });
     assert.equal(await again.announce(intentOf("j", "a"), 3, next.now()), false);
     assert.equal(await again.observe([holdingOf("a", { revision: 3 })]), true);

@@ -56,6 +56,16 @@ const cases: StateCases = {
     reopened(next);
     assert.equal(await next.state.journal.ruleSince("photos", 9), 5);
   },
+  "the engine of a rule is what was saved last, and undecided at first": async (harness, reopened) => {
+    assert.equal(await harness.state.journal.engine("photos"), undefined);
+    await harness.state.journal.saveEngine("photos", "copy");
+    await harness.state.journal.saveEngine("photos", "native");
+    await harness.state.journal.saveEngine("logs", "copy");
+    const next = await harness.reopen();
+    reopened(next);
+    const { journal } = next.state;
+    assert.deepEqual(await Promise.all(["photos", "logs", "other"].map((rule) => journal.engine(rule))), ["native", "copy", undefined]);
+  },
   "the epoch is what was saved last, and there is none at first": async (harness, reopened) => {
     assert.equal(await harness.state.journal.epoch(), undefined);
     await harness.state.journal.saveEpoch({ epoch: "one", generation: 3, distrust: null });

@@ -15,6 +15,7 @@ import type {
   ObjectStore,
   Observation,
   PutOptions,
+  Versioning,
   VersionPage,
   WriteResult,
 } from "../ports/object-store.ts";
@@ -136,7 +137,11 @@ export class MemoryObjectStore implements ObjectStore {
   }
 
   async describe(): Promise<BucketDescription> {
-    return { versioning: "Unversioned", objectLock: false, website: false };
+    return { versioning: await this.versioning(), objectLock: false, website: false };
+  }
+
+  async versioning(): Promise<Versioning> {
+    return "Unversioned";
   }
 
   #found(key: string): StoredObject {

@@ -1,11 +1,13 @@
 import type { Clock } from "../ports/clock.ts";
 import type { Holdings, Journal, Ledger, Safeguards, State, TaskStore } from "../ports/state.ts";
+import type { Uploads } from "../ports/uploads.ts";
 import { MemoryHoldings } from "./memory-state/holdings.ts";
 import { MemoryJournal } from "./memory-state/journal.ts";
 import { MemoryLedger } from "./memory-state/ledger.ts";
 import { copyOfRows, emptyRows, type Memory, type MemoryRows } from "./memory-state/rows.ts";
 import { MemorySafeguards } from "./memory-state/safeguards.ts";
 import { MemoryTaskStore } from "./memory-state/task-store.ts";
+import { MemoryUploads } from "./memory-state/uploads.ts";
 
 export interface MemoryStateOptions {
   readonly clock: Clock;
@@ -30,6 +32,7 @@ export class MemoryState implements State {
   readonly journal: Journal;
   readonly holdings: Holdings;
   readonly safeguards: Safeguards;
+  readonly uploads: Uploads;
   readonly #memory: Memory;
   readonly #taskStore: MemoryTaskStore;
 
@@ -41,6 +44,7 @@ export class MemoryState implements State {
     this.journal = new MemoryJournal(this.#memory);
     this.holdings = new MemoryHoldings(this.#memory);
     this.safeguards = new MemorySafeguards(this.#memory);
+    this.uploads = new MemoryUploads(this.#memory);
   }
 
   /** What a copy of the state made now would hold: everything but who works on what. */

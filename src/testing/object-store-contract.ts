@@ -204,6 +204,7 @@ const absence: PortCases<ObjectStoreHarness> = {
     await assertFails(missing.put("a", bytes("x")), "NoSuchBucket");
     await assertFails(missing.delete("a"), "NoSuchBucket");
     await assertFails(missing.describe(), "NoSuchBucket");
+    await assertFails(missing.versioning(), "NoSuchBucket");
   },
   "a refusal is never an absence": async ({ store, stranger }) => {
     await store.put("a", bytes("x"));
@@ -317,6 +318,7 @@ const attributes: PortCases<ObjectStoreHarness> = {
 const buckets: PortCases<ObjectStoreHarness> = {
   "a plain bucket is described as one": async ({ store }) => {
     assert.deepEqual(await store.describe(), { versioning: "Unversioned", objectLock: false, website: false });
+    assert.equal(await store.versioning(), "Unversioned");
   },
   "a versioned bucket keeps versions, removes exactly the one named, and hides behind a delete marker": async ({
     store,
@@ -325,6 +327,7 @@ const buckets: PortCases<ObjectStoreHarness> = {
     assert.ok(enableVersioning, "exempt a store without versioning");
     await enableVersioning();
     assert.equal((await store.describe()).versioning, "Enabled");
+    assert.equal(await store.versioning(), "Enabled");
     const first = await store.put("a", bytes("1"));
     const second = await store.put("a", bytes("2"));
     assert.ok(first.versionId !== undefined && second.versionId !== undefined && first.versionId !== second.versionId);

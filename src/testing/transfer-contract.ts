@@ -4,6 +4,7 @@ import type { Bucket } from "../domain/bucket.ts";
 import type { ObjectAttributes, ObjectLock } from "../domain/object.ts";
 import type { ObjectStore } from "../ports/object-store.ts";
 import type { Transfer, TransferDestination, TransferOutcome, TransferRequest, TransferResult } from "../ports/transfer.ts";
+import type { Uploads } from "../ports/uploads.ts";
 import { describePort, type PortCases, type PortContract } from "./port-contract.ts";
 
 /** What a transfer under test comes with: two stores, told apart by their credentials or their place. */
@@ -26,6 +27,10 @@ export interface TransferHarness {
   readonly putParts: (bucket: Bucket, key: string, upload: PartsToPut) => Promise<string>;
   /** What was asked of a bucket's store since the last call, by S3's names of the operations, in order of the alphabet. */
   readonly takeRequests: (bucket: Bucket) => readonly string[];
+  /** Where the transfer's uploads are bound. */
+  readonly uploads: Uploads;
+  /** Breaks off the next copy once so many parts have been answered for by the bucket's store. */
+  readonly breakOffAfter: (bucket: Bucket, parts: number) => AbortSignal;
   /** Uploads begun in a bucket and neither completed nor aborted. */
   readonly openUploads: (bucket: Bucket) => Promise<number>;
   /** Switches versioning on; undefined where a server has none. */
@@ -98,7 +103,7 @@ export function to(bucket: Bucket, overrides: Partial<TransferDestination> = {})
 }
 
 /** Copies the source's `a`, with what a listing would have said of it. */
-async function copy(
+export async function copy(
   harness: TransferHarness,
   destinations: readonly TransferDestination[],
   overrides: Partial<TransferRequest> = {},

@@ -1,6 +1,7 @@
+import type { ObjectGuards } from "../ports/object-guards.ts";
 import type { ObjectStore } from "../ports/object-store.ts";
 
-export type ObjectStoreCall = Exclude<keyof ObjectStore, "bucket">;
+export type ObjectStoreCall = Exclude<keyof ObjectStore, "bucket" | "guards"> | keyof ObjectGuards;
 
 /** Decides, before each call goes through, whether it fails instead: returns the error to throw. */
 export type FaultPlan = (call: ObjectStoreCall, subject: string) => Error | undefined;
@@ -14,8 +15,15 @@ export function withFaults(store: ObjectStore, plan: FaultPlan = () => undefined
     if (fault !== undefined) throw fault;
     return go();
   };
+  const { guards } = store;
   return {
     bucket: store.bucket,
+    guards: guards && {
+      acl: (key, options) => step("acl", key, () => guards.acl(key, options)),
+      putAcl: (key, acl, options) => step("putAcl", key, () => guards.putAcl(key, acl, options)),
+      putLock: (key, lock, options) => step("putLock", key, () => guards.putLock(key, lock, options)),
+      restore: (key, restore, options) => step("restore", key, () => guards.restore(key, restore, options)),
+    },
     calls,
     list: (options) => step("list", options?.prefix ?? "", () => store.list(options)),
     head: (key, options) => step("head", key, () => store.head(key, options)),
@@ -28,6 +36,7 @@ export function withFaults(store: ObjectStore, plan: FaultPlan = () => undefined
     listVersions: (options) => step("listVersions", options?.prefix ?? "", () => store.listVersions(options)),
     putTags: (key, tags, options) => step("putTags", key, () => store.putTags(key, tags, options)),
     describe: (signal) => step("describe", "", () => store.describe(signal)),
+    versioning: (signal) => step("versioning", "", () => store.versioning(signal)),
     capabilities: (signal) => step("capabilities", "", () => store.capabilities(signal)),
   };
 }

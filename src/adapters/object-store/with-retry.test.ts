@@ -16,6 +16,7 @@ const READS: Readonly<Record<string, (store: ObjectStore) => Promise<unknown>>> 
   observe: (store) => store.observe("a"),
   listVersions: (store) => store.listVersions(),
   describe: (store) => store.describe(),
+  versioning: (store) => store.versioning(),
   capabilities: (store) => store.capabilities(),
 };
 const WRITES: Readonly<Record<string, (store: ObjectStore) => Promise<unknown>>> = {

@@ -22,8 +22,15 @@ const MAX_WAIT_MS = 5_000;
  */
 export function withRetry(store: ObjectStore, options: WithRetryOptions): ObjectStore {
   const again = <T>(read: () => Promise<T>, signal: AbortSignal | undefined) => repeated(read, options, signal);
+  const { guards } = store;
   return {
     bucket: store.bucket,
+    guards: guards && {
+      acl: (key, read) => again(() => guards.acl(key, read), read?.signal),
+      putAcl: (key, acl, write) => guards.putAcl(key, acl, write),
+      putLock: (key, lock, write) => guards.putLock(key, lock, write),
+      restore: (key, restore, write) => guards.restore(key, restore, write),
+    },
     list: (list) => again(() => store.list(list), list?.signal),
     head: (key, head) => again(() => store.head(key, head), head?.signal),
     get: (key, read) => again(() => store.get(key, read), read?.signal),
@@ -32,6 +39,7 @@ export function withRetry(store: ObjectStore, options: WithRetryOptions): Object
     observe: (key, head) => again(() => store.observe(key, head), head?.signal),
     listVersions: (list) => again(() => store.listVersions(list), list?.signal),
     describe: (signal) => again(() => store.describe(signal), signal),
+    versioning: (signal) => again(() => store.versioning(signal), signal),
     capabilities: (signal) => again(() => store.capabilities(signal), signal),
     put: (key, body, put) => store.put(key, body, put),
     delete: (key, remove) => store.delete(key, remove),

@@ -7,7 +7,9 @@ import type { Guards } from "../../../embedded-s3/guards.ts";
 import { EmbeddedS3Model } from "../../../embedded-s3/model.ts";
 import { parseRetentionMode } from "../../../embedded-s3/object-lock.ts";
 import { describeFidelity } from "../../../testing/fidelity-contract.ts";
+import { MemoryUploads } from "../../../testing/memory-state/uploads.ts";
 import { describeObjectStore } from "../../../testing/object-store-contract.ts";
+import { describeResumption } from "../../../testing/resumption-contract.ts";
 import { describeTransfer, type GuardsToPut, type PartsToPut, type TransferHarness } from "../../../testing/transfer-contract.ts";
 import { type EmbeddedBucketOptions, type ModelCall, OPERATIONS, type StepLabel, type StepPlace } from "./model-calls.ts";
 import { EmbeddedObjectStore } from "./object-store.ts";
@@ -50,13 +52,18 @@ async function refuse(label: StepLabel): Promise<void> {
 
 describeTransfer({ name: "two embedded models", exempt: {}, open: openModels });
 describeFidelity({ name: "two embedded models", exempt: {}, open: openModels });
+describeResumption({ name: "two embedded models", exempt: {}, open: openModels });
 
 async function openModels(): Promise<TransferHarness> {
   const requests: Record<string, string[]> = { one: [], two: [] };
   const models: Record<string, EmbeddedS3Model> = { one: newModel(true), two: newModel(false) };
+  const uploads = new MemoryUploads();
+  let onPart = (_store: string) => {};
   const count = async (label: StepLabel, { bucket }: StepPlace) => {
     const [call = "", moment] = label.split(":");
-    if (moment === "before") requests[bucket.store]?.push(OPERATIONS[call as ModelCall]);
+    const operation = OPERATIONS[call as ModelCall];
+    if (moment === "before") requests[bucket.store]?.push(operation);
+    else if (operation.startsWith("UploadPart")) onPart(bucket.store);
   };
   const modelOf = ({ store }: Bucket) => models[store]!;
   const bucket = (store: string, name: string) => {
@@ -65,7 +72,16 @@ async function openModels(): Promise<TransferHarness> {
   };
   const storeOf = (of: Bucket) => new EmbeddedObjectStore({ bucket: of, model: modelOf(of), step: count });
   return {
-    transfer: new EmbeddedTransfer({ storeOf }),
+    transfer: new EmbeddedTransfer({ storeOf, uploads }),
+    uploads,
+    breakOffAfter: ({ store }, parts) => {
+      const breaking = new AbortController();
+      let left = parts;
+      onPart = (of) => {
+        if (of === store && --left === 0) breaking.abort();
+      };
+      return breaking.signal;
+    },
     source: bucket("one", "source"),
     near: bucket("one", "near"),
     far: bucket("two", "far"),

@@ -12,6 +12,10 @@ export const OPERATIONS = {
   get: "GetObject",
   tags: "GetObjectTagging",
   acl: "GetObjectAcl",
+  putAcl: "PutObjectAcl",
+  putRetention: "PutObjectRetention",
+  putLegalHold: "PutObjectLegalHold",
+  restore: "RestoreObject",
   put: "PutObject",
   delete: "DeleteObject",
   listVersions: "ListObjectVersions",
@@ -21,6 +25,7 @@ export const OPERATIONS = {
   create: "CreateMultipartUpload",
   part: "UploadPart",
   copyPart: "UploadPartCopy",
+  listParts: "ListParts",
   complete: "CompleteMultipartUpload",
   abort: "AbortMultipartUpload",
 } as const;

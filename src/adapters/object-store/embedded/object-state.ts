@@ -3,7 +3,7 @@ import { encryptionHeaders } from "../../../embedded-s3/guard-headers.ts";
 import type { VersionPage as ModelVersionPage } from "../../../embedded-s3/listing.ts";
 import type { ObjectLock as ModelLock } from "../../../embedded-s3/object-lock.ts";
 import type { ObjectRead } from "../../../embedded-s3/object-read.ts";
-import { NULL_VERSION_ID, type ObjectVersion } from "../../../embedded-s3/object-version.ts";
+import { isArchived, NULL_VERSION_ID, type ObjectVersion } from "../../../embedded-s3/object-version.ts";
 import type { ListedVersion, VersionPage } from "../../../ports/object-store.ts";
 import { etagMayBeMd5 } from "../s3/headers.ts";
 
@@ -26,6 +26,8 @@ export function toObjectState(read: ObjectRead, wanted: { readonly checksums?: b
     storedChecksum: checksum,
     lock: toLock(version.lock),
     encryption: encryptionHeaders(version.encryption)["x-amz-server-side-encryption"],
+    archived: isArchived(version) && version.restore?.expiresAt === undefined ? true : undefined,
+    restoring: version.restore !== undefined && version.restore.expiresAt === undefined ? true : undefined,
   };
 }
 

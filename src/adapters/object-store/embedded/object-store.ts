@@ -16,22 +16,26 @@ import type {
   Observation,
   PutOptions,
   ReadOptions,
+  Versioning,
   VersionPage,
   WriteResult,
 } from "../../../ports/object-store.ts";
 import { type EmbeddedBucketOptions, ModelCalls, refusalOf } from "./model-calls.ts";
+import { EmbeddedObjectGuards } from "./object-guards.ts";
 import { toListedObject, toObjectState, toVersionPage } from "./object-state.ts";
 
 /** One bucket of an in-memory S3, without HTTP. Reads no clock and draws no random number, so that a run can be repeated exactly. */
 export class EmbeddedObjectStore implements ObjectStore {
   readonly bucket: Bucket;
   readonly calls: ModelCalls;
+  readonly guards: EmbeddedObjectGuards;
   readonly #isHidden: (key: string) => boolean;
   readonly #backwards: boolean;
 
   constructor(options: EmbeddedBucketOptions) {
     this.bucket = options.bucket;
     this.calls = new ModelCalls(options);
+    this.guards = new EmbeddedObjectGuards(this.calls);
     this.#isHidden = options.hidesKey ?? (() => false);
     this.#backwards = options.listsOutOfOrder ?? false;
   }
@@ -134,6 +138,10 @@ export class EmbeddedObjectStore implements ObjectStore {
       objectLock: model.bucketLock(bucket) !== undefined,
       website: false,
     }));
+  }
+
+  async versioning(signal?: AbortSignal): Promise<Versioning> {
+    return this.calls.run("describe", { signal }, (model, bucket) => model.versioning(bucket));
   }
 }
 

@@ -6,18 +6,29 @@ import type { Body } from "../../../embedded-s3/body.ts";
 import type { PutInput } from "../../../embedded-s3/model.ts";
 import type { CopyInput, CopySource } from "../../../embedded-s3/object-copy.ts";
 import type { ObjectRead } from "../../../embedded-s3/object-read.ts";
-import type { Transfer, TransferOutcome, TransferRequest, TransferResult, TransferredSource } from "../../../ports/transfer.ts";
+import type {
+  LeftUploads,
+  Transfer,
+  TransferOutcome,
+  TransferRequest,
+  TransferResult,
+  TransferredSource,
+} from "../../../ports/transfer.ts";
+import type { Uploads } from "../../../ports/uploads.ts";
 import { withStamp } from "../s3/replica-write.ts";
+import { type AbortUpload, type UploadSlot, UploadSlots } from "../upload-slots.ts";
 import { type ModelCalls, refusalOf, type Step } from "./model-calls.ts";
 import { toObjectState } from "./object-state.ts";
 import type { EmbeddedObjectStore } from "./object-store.ts";
 import { Replica, type ReplicaContent, type SourceGuards } from "./replica.ts";
-import { copyInParts, type PartsSource } from "./replica-parts.ts";
+import { abortUpload, copyInParts, type PartsSource } from "./replica-parts.ts";
 
 export interface EmbeddedTransferOptions {
   readonly storeOf: (bucket: Bucket) => EmbeddedObjectStore;
   /** Instead of the stores' own. */
   readonly step?: Step | undefined;
+  /** Where uploads in parts are bound, so that a copy that was broken off is gone on with. Absent: it starts over. */
+  readonly uploads?: Uploads | undefined;
 }
 
 /**
@@ -28,19 +39,32 @@ export class EmbeddedTransfer implements Transfer {
   readonly #options: EmbeddedTransferOptions;
   /** Sources whose tags were read once, which proves that a count of 0 means none. */
   readonly #readableTags = new Set<string>();
+  readonly #slots: UploadSlots | undefined;
 
   constructor(options: EmbeddedTransferOptions) {
     this.#options = options;
+    const abort: AbortUpload = ({ destinationKey: key, uploadId }, bucket) => abortUpload(this.#callsOf(bucket), { key, uploadId });
+    this.#slots = options.uploads && new UploadSlots(options.uploads, abort);
   }
 
   async copy(request: TransferRequest): Promise<TransferResult> {
     try {
-      const callsOf = (bucket: Bucket) => this.#options.storeOf(bucket).calls.through(this.#options.step);
-      const replicas = request.destinations.map((destination, i) => new Replica(i, destination, callsOf(destination.bucket)));
-      return await new Copy(request, { source: callsOf(request.source), replicas, readableTags: this.#readableTags }).run();
+      const replicas = request.destinations.map((destination, i) => new Replica(i, destination, this.#callsOf(destination.bucket)));
+      const sides = { source: this.#callsOf(request.source), replicas, readableTags: this.#readableTags, slots: this.#slots };
+      const result = await new Copy(request, sides).run();
+      await this.#slots?.dropAfter(request, result);
+      return result;
     } catch (error) {
       return { kind: "failed", error: toReplicationError(error) };
     }
+  }
+
+  async sweep(left: LeftUploads): Promise<number> {
+    return (await this.#slots?.sweep(left)) ?? 0;
+  }
+
+  #callsOf(bucket: Bucket): ModelCalls {
+    return this.#options.storeOf(bucket).calls.through(this.#options.step);
   }
 }
 
@@ -48,6 +72,7 @@ interface CopySides {
   readonly source: ModelCalls;
   readonly replicas: readonly Replica[];
   readonly readableTags: Set<string>;
+  readonly slots: UploadSlots | undefined;
 }
 
 /** What is known of the source when the way is chosen. */
@@ -70,15 +95,17 @@ class Copy {
   readonly #source: ModelCalls;
   readonly #replicas: readonly Replica[];
   readonly #readableTags: Set<string>;
+  readonly #slots: UploadSlots | undefined;
   readonly #outcomes: (TransferOutcome | undefined)[];
   #state: ObjectState | undefined;
   #acl: Promise<CannedAcl | undefined> | undefined;
 
-  constructor(request: TransferRequest, { source, replicas, readableTags }: CopySides) {
+  constructor(request: TransferRequest, { source, replicas, readableTags, slots }: CopySides) {
     this.#request = request;
     this.#source = source;
     this.#replicas = replicas;
     this.#readableTags = readableTags;
+    this.#slots = slots;
     this.#outcomes = replicas.map(() => undefined);
   }
 
@@ -286,10 +313,16 @@ class Copy {
       key,
       content: await this.#content(read, replicas),
       isLocal: (replica) => replica.calls.model === this.#source.model,
+      slotOf: (replica) => this.#slotOf(replica),
       signal,
     };
     await this.#each(known, replicas, copyInParts(source));
     return undefined;
+  }
+
+  #slotOf({ destination: { bucket, key: destinationKey } }: Replica): UploadSlot | undefined {
+    const { source, key } = this.#request;
+    return this.#slots?.take({ source: source.id, key, destination: bucket.id, destinationKey });
   }
 
   async #content(read: ObjectRead, replicas: readonly Replica[]): Promise<ReplicaContent> {

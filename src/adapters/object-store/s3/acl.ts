@@ -1,7 +1,7 @@
+import type { ObjectAcl } from "../../../domain/object.ts";
 import { elements, elementText } from "./xml.ts";
 
-/** What an object's grants amount to: a canned ACL, or `other` for grants that none of those gives. */
-export type SourceAcl = "private" | "public-read" | "public-read-write" | "authenticated-read" | "bucket-owner-full-control" | "other";
+export type SourceAcl = ObjectAcl;
 
 const GROUPS = "http://acs.amazonaws.com/groups/global/";
 const ALL_READ = `${GROUPS}AllUsers READ`;

@@ -151,7 +151,7 @@ export class BucketFacts {
    */
   async aclOf(key: string, options: ReadOptions): Promise<SourceAcl> {
     try {
-      return await this.store.acl(key, options);
+      return await this.store.guards.acl(key, options);
     } catch (error) {
       if (!isReplicationError(error)) throw error;
       const { code, at, message } = error;

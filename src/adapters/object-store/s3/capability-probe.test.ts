@@ -1,35 +1,12 @@
 import assert from "node:assert/strict";
 import type { IncomingMessage } from "node:http";
-import { after, afterEach, before, beforeEach, describe, it } from "node:test";
-import { type Interceptor, interceptorBefore } from "../../../../test/support/intercept.ts";
-import { type AdaptedStore, adapt, bucketIn } from "../../../../test/support/s3-adapter.ts";
-import { type RunningEmbeddedS3, startEmbeddedS3 } from "../../../embedded-s3/server.ts";
+import { beforeEach, describe, it } from "node:test";
+import { useInterceptedBucket } from "../../../../test/support/intercepted.ts";
 import type { Capabilities } from "../../../ports/object-store.ts";
-import { S3ObjectStore } from "./object-store.ts";
 
-const credentials = { accessKeyId: "AKIDEXAMPLE", secretAccessKey: "secret" };
 const ALL: Capabilities = { conditionalPut: true, conditionalCopy: true, conditionalComplete: true, conditionalDelete: true };
 const NONE: Capabilities = { conditionalPut: false, conditionalCopy: false, conditionalComplete: false, conditionalDelete: false };
-let server: RunningEmbeddedS3;
-let front: Interceptor;
-let adapted: AdaptedStore;
-let store: S3ObjectStore;
-let round = 0;
-
-before(async () => {
-  server = await startEmbeddedS3({ credentials });
-});
-after(() => server.close());
-beforeEach(async () => {
-  front = await interceptorBefore(server.endpoint);
-  adapted = adapt("one", { endpoint: front.endpoint, credentials });
-  store = new S3ObjectStore(bucketIn(adapted, `probed-${++round}`), adapted.client);
-  server.model.createBucket(store.bucket.bucket);
-});
-afterEach(async () => {
-  await adapted.client.close();
-  await front[Symbol.asyncDispose]();
-});
+const s3 = useInterceptedBucket();
 
 /** The requests that make an object appear or vanish, by the capability that they ask for. */
 const KINDS: Readonly<Record<keyof Capabilities, (request: IncomingMessage) => boolean>> = {
@@ -49,25 +26,25 @@ function forget({ headers }: IncomingMessage): undefined {
 }
 
 async function assertNothingStays(): Promise<void> {
-  assert.deepEqual(await store.listVersions(), { versions: [] });
-  assert.deepEqual(server.model.listUploads(store.bucket.bucket, {}).uploads, []);
+  assert.deepEqual(await s3.store.listVersions(), { versions: [] });
+  assert.deepEqual(s3.server.model.listUploads(s3.store.bucket.bucket, {}).uploads, []);
 }
 
 for (const versioning of ["Unversioned", "Enabled", "Suspended"] as const) {
   describe(`capabilities of a bucket that is ${versioning}`, () => {
     beforeEach(() => {
-      if (versioning !== "Unversioned") server.model.setVersioning(store.bucket.bucket, versioning);
+      if (versioning !== "Unversioned") s3.server.model.setVersioning(s3.store.bucket.bucket, versioning);
     });
 
     it("are those of a store that honours every condition, and nothing stays", async () => {
-      assert.deepEqual(await store.capabilities(), ALL);
+      assert.deepEqual(await s3.store.capabilities(), ALL);
       await assertNothingStays();
     });
 
     for (const capability of CAPABILITIES) {
       it(`lack ${capability} where the store ignores the condition, and nothing stays`, async () => {
-        front.intercept = (request) => (KINDS[capability](request) ? forget(request) : undefined);
-        assert.deepEqual(await store.capabilities(), { ...ALL, [capability]: false });
+        s3.front.intercept = (request) => (KINDS[capability](request) ? forget(request) : undefined);
+        assert.deepEqual(await s3.store.capabilities(), { ...ALL, [capability]: false });
         await assertNothingStays();
       });
 
@@ -77,8 +54,8 @@ for (const versioning of ["Unversioned", "Enabled", "Suspended"] as const) {
       ] as const) {
         it(`lack ${capability} where the store refuses the header as ${code}, and nothing stays`, async () => {
           const body = `<Error><Code>${code}</Code></Error>`;
-          front.intercept = (request) => (KINDS[capability](request) && isConditional(request) ? { status, body } : undefined);
-          assert.deepEqual(await store.capabilities(), { ...ALL, [capability]: false });
+          s3.front.intercept = (request) => (KINDS[capability](request) && isConditional(request) ? { status, body } : undefined);
+          assert.deepEqual(await s3.store.capabilities(), { ...ALL, [capability]: false });
           await assertNothingStays();
         });
       }
@@ -88,47 +65,47 @@ for (const versioning of ["Unversioned", "Enabled", "Suspended"] as const) {
 
 describe("the probe of capabilities", () => {
   it("does not count a condition that is never met as honoured", async () => {
-    front.intercept = (request) => {
+    s3.front.intercept = (request) => {
       const isMatch = KINDS.conditionalPut(request) && request.headers["if-match"] !== undefined;
       return isMatch ? { status: 412, body: "<Error><Code>PreconditionFailed</Code></Error>" } : undefined;
     };
-    assert.deepEqual(await store.capabilities(), { ...ALL, conditionalPut: false });
+    assert.deepEqual(await s3.store.capabilities(), { ...ALL, conditionalPut: false });
   });
 
   it("runs once for all who ask", async () => {
-    await Promise.all([store.capabilities(), store.capabilities()]);
-    const { length } = adapted.requests;
-    await store.capabilities();
-    assert.equal(adapted.requests.length, length);
-    assert.equal(adapted.requests.filter((operation) => operation === "GetBucketVersioning").length, 1);
+    await Promise.all([s3.store.capabilities(), s3.store.capabilities()]);
+    const { length } = s3.adapted.requests;
+    await s3.store.capabilities();
+    assert.equal(s3.adapted.requests.length, length);
+    assert.equal(s3.adapted.requests.filter((operation) => operation === "GetBucketVersioning").length, 1);
   });
 
   it("is not remembered where it failed, and cleans up all the same", async () => {
-    front.intercept = (request) =>
+    s3.front.intercept = (request) =>
       KINDS.conditionalCopy(request) ? { status: 503, body: "<Error><Code>SlowDown</Code></Error>" } : undefined;
-    await assert.rejects(store.capabilities(), { code: "SlowDown" });
+    await assert.rejects(s3.store.capabilities(), { code: "SlowDown" });
     await assertNothingStays();
-    front.intercept = () => undefined;
-    assert.deepEqual(await store.capabilities(), ALL);
+    s3.front.intercept = () => undefined;
+    assert.deepEqual(await s3.store.capabilities(), ALL);
   });
 
   it("is a refusal where the bucket may not be written", async () => {
-    front.intercept = ({ method }) => (method === "PUT" ? { status: 403, body: "<Error><Code>AccessDenied</Code></Error>" } : undefined);
-    await assert.rejects(store.capabilities(), { code: "AccessDenied" });
+    s3.front.intercept = ({ method }) => (method === "PUT" ? { status: 403, body: "<Error><Code>AccessDenied</Code></Error>" } : undefined);
+    await assert.rejects(s3.store.capabilities(), { code: "AccessDenied" });
   });
 
   it("writes nothing to a bucket with object lock", async () => {
-    front.intercept = ({ method, url }) =>
+    s3.front.intercept = ({ method, url }) =>
       method === "GET" && url?.includes("object-lock") ? { status: 200, body: "<ObjectLockConfiguration/>" } : undefined;
-    assert.deepEqual(await store.capabilities(), NONE);
-    assert.ok(!adapted.requests.some((operation) => operation.startsWith("Put") || operation.startsWith("Create")));
+    assert.deepEqual(await s3.store.capabilities(), NONE);
+    assert.ok(!s3.adapted.requests.some((operation) => operation.startsWith("Put") || operation.startsWith("Create")));
   });
 
   it("is not begun for a caller that has given up, and not ended by one", async () => {
-    await assert.rejects(store.capabilities(AbortSignal.abort()), { code: "Aborted" });
-    assert.deepEqual(adapted.requests, []);
+    await assert.rejects(s3.store.capabilities(AbortSignal.abort()), { code: "Aborted" });
+    assert.deepEqual(s3.adapted.requests, []);
     const abort = new AbortController();
-    const asked = store.capabilities(abort.signal);
+    const asked = s3.store.capabilities(abort.signal);
     abort.abort();
     assert.deepEqual(await asked, ALL);
   });

@@ -2,11 +2,11 @@ import { randomBytes } from "node:crypto";
 import { isReplicationError } from "../../../domain/error.ts";
 import { RESERVED_PREFIX } from "../../../domain/object.ts";
 import type { Capabilities } from "../../../ports/object-store.ts";
-import { copySourceHeader } from "./copy-server-side.ts";
+import { copySourceHeader } from "./copy-source-header.ts";
 import { toStoreError } from "./errors.ts";
 import { unquoteEtag } from "./headers.ts";
 import type { S3ObjectStore } from "./object-store.ts";
-import { etagOf } from "./object-store.ts";
+import { etagOf } from "./write-result.ts";
 import { elementText } from "./xml.ts";
 
 const NOTHING: Capabilities = { conditionalPut: false, conditionalCopy: false, conditionalComplete: false, conditionalDelete: false };
@@ -104,7 +104,7 @@ class Probe {
 
   /** Onto itself: S3 allows that where the metadata is replaced. */
   async #copy(condition: Headers): Promise<void> {
-    const source = { "x-amz-copy-source": copySourceHeader(this.#store, this.#key), "x-amz-metadata-directive": "REPLACE" };
+    const source = { "x-amz-copy-source": copySourceHeader(this.#store.bucket.bucket, this.#key), "x-amz-metadata-directive": "REPLACE" };
     await this.#expect("CopyObject", "PUT", { headers: { ...source, ...condition } });
   }
 

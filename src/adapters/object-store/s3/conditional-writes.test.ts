@@ -1,50 +1,18 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import type { IncomingMessage } from "node:http";
-import { after, afterEach, before, beforeEach, describe, it } from "node:test";
-import { type Interception, type Interceptor, interceptorBefore } from "../../../../test/support/intercept.ts";
-import { type AdaptedStore, adapt, bucketIn, transferOver } from "../../../../test/support/s3-adapter.ts";
+import { describe, it } from "node:test";
+import type { Interception } from "../../../../test/support/intercept.ts";
+import { useInterceptedPair } from "../../../../test/support/intercepted.ts";
 import type { Bucket } from "../../../domain/bucket.ts";
 import { Body } from "../../../embedded-s3/body.ts";
-import { EmbeddedS3Model } from "../../../embedded-s3/model.ts";
-import { type RunningEmbeddedS3, startEmbeddedS3 } from "../../../embedded-s3/server.ts";
 import type { TransferDestination, TransferOutcome, TransferRequest, TransferResult } from "../../../ports/transfer.ts";
 
 const KIB = 1024;
 const LARGE = 64 * KIB;
-const credentials = { accessKeyId: "AKIDEXAMPLE", secretAccessKey: "secret" };
 const KEEP_ALL = { tags: true, storageClass: true, acl: false, objectLock: false, encryption: false };
 
-let servers: readonly [RunningEmbeddedS3, RunningEmbeddedS3];
-let front: readonly [Interceptor, Interceptor];
-let stores: readonly [AdaptedStore, AdaptedStore];
-let over: ReturnType<typeof transferOver>;
-let source: Bucket;
-let near: Bucket;
-let far: Bucket;
-
-before(async () => {
-  const start = () => startEmbeddedS3({ credentials, model: new EmbeddedS3Model({ encrypts: true, limits: { minPartBytes: KIB } }) });
-  servers = [await start(), await start()];
-});
-after(() => Promise.all(servers.map((server) => server.close())));
-
-let round = 0;
-beforeEach(async () => {
-  round++;
-  front = [await interceptorBefore(servers[0].endpoint), await interceptorBefore(servers[1].endpoint)];
-  stores = [adapt("source", { ...front[0], credentials }), adapt("destination", { ...front[1], credentials })];
-  over = transferOver(stores, { relayFromBytes: LARGE });
-  const bucket = (index: 0 | 1, name: string) => {
-    servers[index].model.createBucket(`${name}-${round}`);
-    return bucketIn(stores[index], `${name}-${round}`);
-  };
-  [source, near, far] = [bucket(0, "source"), bucket(0, "near"), bucket(1, "far")];
-});
-afterEach(async () => {
-  await over.close();
-  await Promise.all(front.map((interceptor) => interceptor[Symbol.asyncDispose]()));
-});
+const pair = useInterceptedPair({ minPartBytes: KIB, limits: { relayFromBytes: LARGE } });
 
 const to = (bucket: Bucket, overrides: Partial<TransferDestination> = {}): TransferDestination => ({
   bucket,
@@ -59,21 +27,21 @@ const SIZES: readonly Size[] = ["small", "large", "in parts"];
 async function put(size: Size = "small"): Promise<NonNullable<TransferRequest["hint"]>> {
   if (size !== "in parts") {
     const body = randomBytes(size === "small" ? 10 : LARGE);
-    const { etag } = await over.storeOf(source).put("k", body);
+    const { etag } = await pair.over.storeOf(pair.source).put("k", body);
     return { etag, sizeBytes: body.length, storageClass: "STANDARD" };
   }
-  const { model } = servers[0];
-  const { uploadId } = model.createUpload(source.bucket, "k");
+  const { model } = pair.servers[0];
+  const { uploadId } = model.createUpload(pair.source.bucket, "k");
   const bodies = [randomBytes(KIB), randomBytes(3)];
   const parts = bodies.map((body, i) => {
-    const { etag } = model.uploadPart(source.bucket, "k", { uploadId, partNumber: i + 1, body: Body.of(body) });
+    const { etag } = model.uploadPart(pair.source.bucket, "k", { uploadId, partNumber: i + 1, body: Body.of(body) });
     return { partNumber: i + 1, etag };
   });
-  return { etag: model.completeUpload(source.bucket, "k", { uploadId, parts }).etag, sizeBytes: KIB + 3 };
+  return { etag: model.completeUpload(pair.source.bucket, "k", { uploadId, parts }).etag, sizeBytes: KIB + 3 };
 }
 
 async function copy(hint: TransferRequest["hint"], ...destinations: readonly TransferDestination[]): Promise<TransferResult> {
-  return over.transfer.copy({ source, key: "k", hint, destinations });
+  return pair.over.transfer.copy({ source: pair.source, key: "k", hint, destinations });
 }
 
 function outcomes(result: TransferResult): readonly TransferOutcome[] {
@@ -99,39 +67,39 @@ describe("S3Transfer into a store that ignores conditions on writes", () => {
   for (const size of SIZES) {
     for (const place of ["near", "far"] as const) {
       it(`looks at the destination before it writes (${size}, ${place})`, async () => {
-        for (const interceptor of front) interceptor.intercept = ignoreConditions;
+        for (const interceptor of pair.front) interceptor.intercept = ignoreConditions;
         const hint = await put(size);
-        const bucket = place === "near" ? near : far;
-        const theirs = await over.storeOf(bucket).put("taken", Buffer.from("theirs"));
+        const bucket = place === "near" ? pair.near : pair.far;
+        const theirs = await pair.over.storeOf(bucket).put("taken", Buffer.from("theirs"));
         const destinations = [
           to(bucket, { key: "free", ifHolds: null }),
           to(bucket, { key: "taken", ifHolds: null }),
           to(bucket, { key: "absent", ifHolds: theirs.etag }),
         ];
         assert.deepEqual(codes(await copy(hint, ...destinations)), ["copied", "moved-on", "moved-on"]);
-        assert.equal((await over.storeOf(bucket).head("taken"))?.etag, theirs.etag);
-        assert.equal(await over.storeOf(bucket).head("absent"), undefined);
+        assert.equal((await pair.over.storeOf(bucket).head("taken"))?.etag, theirs.etag);
+        assert.equal(await pair.over.storeOf(bucket).head("absent"), undefined);
         assert.deepEqual(codes(await copy(hint, to(bucket, { key: "taken", ifHolds: theirs.etag }))), ["copied"]);
-        assert.equal((await over.storeOf(bucket).head("taken"))?.etag, hint.etag);
+        assert.equal((await pair.over.storeOf(bucket).head("taken"))?.etag, hint.etag);
       });
     }
   }
 
   it("copies within the store all the same where it honours no condition at all", async () => {
-    front[0].intercept = ignoreConditions;
+    pair.front[0].intercept = ignoreConditions;
     const hint = await put();
-    assert.deepEqual(codes(await copy(hint, to(near, { ifHolds: null }))), ["copied"]);
-    assert.ok(!stores[0].requests.includes("GetObject"));
+    assert.deepEqual(codes(await copy(hint, to(pair.near, { ifHolds: null }))), ["copied"]);
+    assert.ok(!pair.stores[0].requests.includes("GetObject"));
   });
 
   it("sends the body over this machine where a PUT can be conditional and a copy cannot", async () => {
-    front[0].intercept = (request) => (isCopy(request) ? ignoreConditions(request) : undefined);
+    pair.front[0].intercept = (request) => (isCopy(request) ? ignoreConditions(request) : undefined);
     const hint = await put();
-    assert.deepEqual(codes(await copy(hint, to(near, { key: "first", ifHolds: null }))), ["copied"]);
-    stores[0].requests.splice(0);
-    assert.deepEqual(codes(await copy(hint, to(near, { ifHolds: null }))), ["copied"]);
-    assert.deepEqual(codes(await copy(hint, to(near, { ifHolds: null }))), ["moved-on"]);
-    assert.deepEqual(stores[0].requests, ["GetObject", "PutObject", "GetObject", "PutObject"]);
+    assert.deepEqual(codes(await copy(hint, to(pair.near, { key: "first", ifHolds: null }))), ["copied"]);
+    pair.stores[0].requests.splice(0);
+    assert.deepEqual(codes(await copy(hint, to(pair.near, { ifHolds: null }))), ["copied"]);
+    assert.deepEqual(codes(await copy(hint, to(pair.near, { ifHolds: null }))), ["moved-on"]);
+    assert.deepEqual(pair.stores[0].requests, ["GetObject", "PutObject", "GetObject", "PutObject"]);
   });
 });
 
@@ -141,23 +109,23 @@ describe("S3Transfer and conditions that do not hold", () => {
   it("takes a conflict with another write for a destination that moved on, whatever way the body takes", async () => {
     const conflict = refuse(409, xml("ConditionalRequestConflict"));
     for (const size of ["small", "large"] as const) {
-      for (const bucket of [near, far]) {
+      for (const bucket of [pair.near, pair.far]) {
         const hint = await put(size);
-        await over.storeOf(bucket).capabilities();
-        for (const interceptor of front)
+        await pair.over.storeOf(bucket).capabilities();
+        for (const interceptor of pair.front)
           interceptor.intercept = (request) => (request.url?.includes("probe-") ? undefined : conflict(request));
         assert.deepEqual(codes(await copy(hint, to(bucket, { ifHolds: null }))), ["moved-on"]);
-        for (const interceptor of front) interceptor.intercept = () => undefined;
+        for (const interceptor of pair.front) interceptor.intercept = () => undefined;
       }
     }
   });
 
   it("tells whose condition it was where a refused copy names it, and looks where it does not", async () => {
     const hint = await put();
-    assert.deepEqual(codes(await copy(hint, to(near, { key: "first", ifHolds: null }))), ["copied"]);
+    assert.deepEqual(codes(await copy(hint, to(pair.near, { key: "first", ifHolds: null }))), ["copied"]);
     const answered = async (status: number, body: string): Promise<readonly string[] | string> => {
-      front[0].intercept = refuse(status, body);
-      const result = await copy(hint, to(near, { ifHolds: "e" }));
+      pair.front[0].intercept = refuse(status, body);
+      const result = await copy(hint, to(pair.near, { ifHolds: "e" }));
       return result.kind === "done" ? codes(result) : result.kind;
     };
     assert.deepEqual(await answered(412, xml("PreconditionFailed", "<Condition>If-Match</Condition>")), ["moved-on"]);
@@ -165,21 +133,20 @@ describe("S3Transfer and conditions that do not hold", () => {
     assert.deepEqual(await answered(412, xml("PreconditionFailed")), ["moved-on"]);
     assert.deepEqual(await answered(404, xml("NoSuchKey")), ["moved-on"]);
     assert.deepEqual(await answered(404, xml("NoSuchBucket")), ["NoSuchBucket"]);
-    front[0].intercept = () => undefined;
+    pair.front[0].intercept = () => undefined;
     await put();
     assert.equal(await answered(412, xml("PreconditionFailed")), "changed");
-    await over.storeOf(source).delete("k");
+    await pair.over.storeOf(pair.source).delete("k");
     assert.equal(await answered(404, xml("NoSuchKey")), "gone");
   });
 
   it("fails a destination whose capabilities cannot be found out, and no other", async () => {
     const hint = await put();
-    front[1].intercept = ({ url }) => (url?.includes("probe-") ? { status: 403, body: xml("AccessDenied") } : undefined);
-    assert.deepEqual(codes(await copy(hint, to(far, { ifHolds: null }), to(far, { key: "leaf" }), to(near, { ifHolds: null }))), [
-      "AccessDenied",
-      "copied",
-      "copied",
-    ]);
+    pair.front[1].intercept = ({ url }) => (url?.includes("probe-") ? { status: 403, body: xml("AccessDenied") } : undefined);
+    assert.deepEqual(
+      codes(await copy(hint, to(pair.far, { ifHolds: null }), to(pair.far, { key: "leaf" }), to(pair.near, { ifHolds: null }))),
+      ["AccessDenied", "copied", "copied"],
+    );
   });
 });
 
@@ -187,7 +154,7 @@ describe("S3Transfer and what a destination is asked to add", () => {
   for (const [size, place] of SIZES.flatMap((of) => [[of, "near"] as const, [of, "far"] as const])) {
     it(`fails an encryption that the store refuses or takes no notice of, by name (${size}, ${place})`, async () => {
       const hint = await put(size);
-      const encrypted = to(place === "near" ? near : far, { encryption: { type: "aws:kms", keyId: "key-1" } });
+      const encrypted = to(place === "near" ? pair.near : pair.far, { encryption: { type: "aws:kms", keyId: "key-1" } });
       const answers: readonly (() => Interception)[] = [
         () => ({ status: 501, body: xml("NotImplemented") }),
         () => ({ status: 400, body: xml("InvalidArgument") }),
@@ -195,7 +162,7 @@ describe("S3Transfer and what a destination is asked to add", () => {
       ];
       const asked = new Set<unknown>();
       for (const answer of answers) {
-        for (const interceptor of front) {
+        for (const interceptor of pair.front) {
           interceptor.intercept = (request) => {
             if (!isReplica(request)) return undefined;
             asked.add(
@@ -211,35 +178,35 @@ describe("S3Transfer and what a destination is asked to add", () => {
       }
       assert.deepEqual([...asked], ["aws:kms key-1"]);
       for (const index of [0, 1] as const)
-        assert.deepEqual(servers[index].model.listUploads((index === 0 ? near : far).bucket, {}).uploads, []);
+        assert.deepEqual(pair.servers[index].model.listUploads((index === 0 ? pair.near : pair.far).bucket, {}).uploads, []);
     });
   }
 
   for (const [size, place] of SIZES.flatMap((of) => [[of, "near"] as const, [of, "far"] as const])) {
     it(`does not take the ETag of an encrypted replica for a fault, nor for a reason to copy twice (${size}, ${place})`, async () => {
       const hint = await put(size);
-      const bucket = place === "near" ? near : far;
+      const bucket = place === "near" ? pair.near : pair.far;
       assert.deepEqual(codes(await copy(hint, to(bucket, { key: "plain" }))), ["copied"]);
-      for (const { requests } of stores) requests.splice(0);
+      for (const { requests } of pair.stores) requests.splice(0);
       const [outcome] = outcomes(await copy(hint, to(bucket, { encryption: { type: "aws:kms" } })));
       assert.ok(outcome?.kind === "copied", outcome?.kind === "failed" ? outcome.error.message : "");
       assert.notEqual(outcome.etag, hint.etag);
       assert.deepEqual(outcome.notes, size === "in parts" ? ["ETagNotKept"] : []);
-      const writes = stores.flatMap(({ requests }) => requests).filter((operation) => /^(Put|Copy|Create)/.test(operation));
+      const writes = pair.stores.flatMap(({ requests }) => requests).filter((operation) => /^(Put|Copy|Create)/.test(operation));
       assert.equal(writes.length, 1);
     });
   }
 
   for (const place of ["near", "far"] as const) {
     it(`leaves a stamp out with a note where the store has no room for it, and only the stamp (${place})`, async () => {
-      const bucket = place === "near" ? near : far;
-      await over.storeOf(source).put("k", Buffer.from("x"), { attributes: { systemHeaders: {}, metadata: { own: "kept" } } });
-      for (const interceptor of front)
+      const bucket = place === "near" ? pair.near : pair.far;
+      await pair.over.storeOf(pair.source).put("k", Buffer.from("x"), { attributes: { systemHeaders: {}, metadata: { own: "kept" } } });
+      for (const interceptor of pair.front)
         interceptor.intercept = ({ headers }) =>
           headers["x-amz-meta-replicast"] === undefined ? undefined : { status: 400, body: xml("MetadataTooLarge") };
       const [outcome] = outcomes(await copy(undefined, to(bucket, { stamp: "v1;s" })));
       assert.deepEqual(outcome?.kind === "copied" && outcome.notes, ["StampNotKept"]);
-      assert.deepEqual((await over.storeOf(bucket).head("k"))?.attributes.metadata, { own: "kept" });
+      assert.deepEqual((await pair.over.storeOf(bucket).head("k"))?.attributes.metadata, { own: "kept" });
     });
   }
 });

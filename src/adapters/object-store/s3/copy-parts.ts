@@ -4,15 +4,19 @@ import { isMultipartEtag, type ObjectState, type StoredChecksum } from "../../..
 import { Semaphore } from "../../../lib/semaphore.ts";
 import type { WriteResult } from "../../../ports/object-store.ts";
 import type { TransferOutcome } from "../../../ports/transfer.ts";
+import type { BoundUpload } from "../../../ports/uploads.ts";
+import { mayGoOn, pinOf, type UploadSlot } from "../upload-slots.ts";
 import type { BucketFacts } from "./bucket-facts.ts";
 import { type OpenedSource, openSource, type RelayedCopy, readMd5, sourceMovedOn } from "./copy-relayed.ts";
-import { copyError, copySourceHeader, failedOutcome, withEncryption } from "./copy-server-side.ts";
+import { copyError, failedOutcome, withEncryption } from "./copy-server-side.ts";
+import { copySourceHeader } from "./copy-source-header.ts";
 import { type Answer, isAbout, toConnectionError, toStoreError } from "./errors.ts";
-import { etagMayBeMd5, type ResponseHeaders, unquoteEtag } from "./headers.ts";
-import { etagOf, toWriteResult } from "./object-store.ts";
+import { etagMayBeMd5, isHashed, type ResponseHeaders, unquoteEtag } from "./headers.ts";
+import { abortUpload, type FoundPart, type FoundParts, fromMemo, isWhole, listParts, mayBeOfLeft, toMemo } from "./left-upload.ts";
 import { exactLayout, multipartEtag, ownLayout, type Part, uniformLayout } from "./part-layout.ts";
 import type { RelayResult } from "./relay.ts";
 import type { ReplicaContent, ReplicaWrite } from "./replica-write.ts";
+import { etagOf, toWriteResult } from "./write-result.ts";
 import { elementText, encodeXml } from "./xml.ts";
 
 /** Parts of one object under way at a time. */
@@ -25,12 +29,18 @@ export interface PartsCopy extends RelayedCopy {
   readonly bandwidth: { take(bytes: number): Promise<void> } | undefined;
   readonly state: ObjectState;
   readonly content: ReplicaContent;
+  /** What the upload of a destination is bound to; undefined where it is not bound. */
+  readonly slotOf: (write: ReplicaWrite) => UploadSlot | undefined;
 }
 
-/** One multipart upload at one destination; ends by Complete or Abort, never otherwise. */
+/** One multipart upload at one destination; ends by Complete or Abort, or, where it is bound, is left for the next attempt. */
 interface Upload {
   readonly write: ReplicaWrite;
   readonly uploadId: string;
+  /** Undefined for an upload that no other attempt will know. */
+  bound: { readonly slot: UploadSlot; readonly upload: BoundUpload } | undefined;
+  /** An earlier attempt began it. */
+  readonly isResumed: boolean;
   /** Of the answer that began it. */
   readonly begun: ResponseHeaders;
   /** What the upload was begun with. Of a composite one every part has to come with its own. */
@@ -39,7 +49,7 @@ interface Upload {
   readonly needsDigest: boolean;
   readonly etags: string[];
   readonly checksums: string[];
-  /** Whether the destination was held, so far, to a hash of every part that was streamed. */
+  /** Whether the destination was held, so far, to a hash of every part that was streamed, whoever streamed it. */
   isProven: boolean;
   error: ReplicationError | undefined;
   /** Parts whose fate is not known yet; {@link settled} resolves when there are none. */
@@ -58,7 +68,7 @@ export interface PartsSides {
 
 /** Copies in parts to destinations of the same store (UploadPartCopy) and of others (streamed); one outcome each. */
 export async function copyInParts(copy: PartsCopy, { writes, sameStore, onOutcome, onSent }: PartsSides): Promise<void> {
-  const found = await sourceLayout(copy);
+  const found = await againAsked(copy, writes, await sourceLayout(copy));
   const isOpaque = (write: ReplicaWrite): boolean => write.guards.hasKeyInEtag(copy.content.guards);
   const layout = { ...found, final: found.final || hasKeyInEtag(copy.state) || writes.every(isOpaque) };
   const onAttempt = async (write: ReplicaWrite, outcome: AttemptOutcome): Promise<void> => {
@@ -78,6 +88,8 @@ interface Layout {
   readonly tellsChecksums: boolean;
   /** True: complete with whatever ETag comes of it, each part proven by a hash of our own. False: only with the source's ETag. */
   readonly final: boolean;
+  /** The size of each part was asked for because they only seemed to be of one. */
+  readonly isAsked?: boolean | undefined;
 }
 
 interface Attempt {
@@ -90,9 +102,9 @@ interface Attempt {
 
 /**
  * `layout`: the parts' ETags show that this is not how the source was uploaded; `checksum`: the parts cannot come with the checksums that the
- * upload was begun with. The upload was aborted.
+ * upload was begun with; `left`: what an earlier attempt left cannot be gone on with. The upload was aborted.
  */
-type AttemptOutcome = TransferOutcome | "layout" | "checksum";
+type AttemptOutcome = TransferOutcome | "layout" | "checksum" | "left";
 
 interface Insistence {
   readonly write: ReplicaWrite;
@@ -101,12 +113,12 @@ interface Insistence {
   readonly outcome: AttemptOutcome;
 }
 
-/** Tries again what can be had in another way: without checksums, with the size of each part asked for. Each way is tried once. */
+/** Tries again what can be had in another way: without checksums, with the size of each part asked for, from the start. Each way is tried once. */
 async function insist(copy: PartsCopy, { write, sameStore, layout, outcome }: Insistence): Promise<TransferOutcome> {
   if (typeof outcome !== "string") return outcome;
   if (outcome === "layout" && layout.final) return sourceMovedOn(copy);
   // Not what the source's ETag was made of: ask for each part's size, and take what comes of that, hashed on the way.
-  const next = outcome === "checksum" ? layout : { ...(await exactParts(copy, layout)), final: true };
+  const next = outcome !== "layout" ? layout : await askedLayout(copy, layout);
   let again: AttemptOutcome = outcome;
   const onAttempt = async (_: ReplicaWrite, ended: AttemptOutcome): Promise<void> => {
     again = ended;
@@ -131,6 +143,18 @@ async function sourceLayout(copy: PartsCopy): Promise<Layout> {
   return { ...(await exactParts(copy, { parts: { length: count }, tellsChecksums })), final: false };
 }
 
+/** The layout that an earlier attempt found out at the cost of all parts, where its upload is left: with the quick guess that would be in vain. */
+async function againAsked(copy: PartsCopy, writes: readonly ReplicaWrite[], layout: Layout): Promise<Layout> {
+  if (layout.final) return layout;
+  const left = await Promise.all(writes.map((write) => copy.slotOf(write)?.bound()));
+  const isAsked = left.some((upload) => upload !== undefined && fromMemo(upload.memo).isAsked === true);
+  return isAsked ? askedLayout(copy, layout) : layout;
+}
+
+async function askedLayout(copy: PartsCopy, layout: Layout): Promise<Layout> {
+  return { ...(await exactParts(copy, layout)), final: true, isAsked: true };
+}
+
 async function exactParts(
   copy: PartsCopy,
   { parts, tellsChecksums }: { readonly parts: { readonly length: number }; readonly tellsChecksums: boolean },
@@ -151,9 +175,10 @@ async function partSize(copy: PartsCopy, partNumber: number): Promise<number> {
   }
 }
 
-async function attempt(copy: PartsCopy, { writes, sameStore, layout, onAttempt, onSent }: Attempt): Promise<void> {
-  const begins = await Promise.all(writes.map((write) => begin(copy, write, { layout, isLocal: sameStore(write) })));
+async function attempt(copy: PartsCopy, { writes, sameStore, layout: wanted, onAttempt, onSent }: Attempt): Promise<void> {
+  const begins = await Promise.all(writes.map((write) => begin(copy, write, { layout: wanted, isLocal: sameStore(write) })));
   const uploads = begins.filter((begun) => "uploadId" in begun);
+  const layout = madeFinal(wanted, uploads);
   const local = uploads.filter((upload) => sameStore(upload.write));
   const remote = uploads.filter((upload) => !sameStore(upload.write));
   const endings = writes.map(async (write, i) => {
@@ -166,32 +191,117 @@ async function attempt(copy: PartsCopy, { writes, sameStore, layout, onAttempt, 
   await Promise.all([moving, ...endings]);
 }
 
+/** Where every bucket encrypts by a key, asked for or not, no layout keeps the ETag: all parts in vain would be the price of finding out. */
+function madeFinal(layout: Layout, uploads: readonly Upload[]): Layout {
+  if (layout.final || !uploads.every(({ begun }) => !isHashed(begun))) return layout;
+  for (const upload of uploads) if (upload.isResumed) upload.isProven = false; // what was found was to be shown by the ETag
+  return { ...layout, final: true };
+}
+
 interface UploadPlan {
   readonly layout: Layout;
   readonly isLocal: boolean;
 }
 
+/** Goes on with what an earlier attempt left, or begins an upload of its own. */
 async function begin(copy: PartsCopy, write: ReplicaWrite, plan: UploadPlan): Promise<Upload | TransferOutcome> {
-  const { bucket, key } = write.destination;
-  const place = { operation: "CreateMultipartUpload", bucket: bucket.bucket, key };
   const content = { ...copy.content, guards: { ...copy.content.guards, checksum: checksumFor(copy, write, plan) } };
+  const beginning: Beginning = { write, content, plan, binding: bindingOf(copy, { write, content, plan }) };
   try {
-    for (;;) {
-      const headers = write.headers(content, "create");
-      const answer = await write.facts.store.client.send({
-        ...place,
-        method: "POST",
-        query: { uploads: "" },
-        headers,
-        signal: copy.signal,
-      });
-      if (answer.status === 200) return await begun(answer, { write, content, parts: plan.layout.parts.length });
-      const refusal = write.refused(toStoreError(answer, place));
-      if (refusal !== "again") return refusal;
-    }
+    return (await resume(copy, beginning)) ?? (await create(copy, beginning));
   } catch (error) {
     return failedOutcome(error);
   }
+}
+
+async function create(copy: PartsCopy, beginning: Beginning): Promise<Upload | TransferOutcome> {
+  const { write, content } = beginning;
+  const { bucket, key } = write.destination;
+  const place = { operation: "CreateMultipartUpload", bucket: bucket.bucket, key };
+  for (;;) {
+    const headers = write.headers(content, "create");
+    const answer = await write.facts.store.client.send({
+      ...place,
+      method: "POST",
+      query: { uploads: "" },
+      headers,
+      signal: copy.signal,
+    });
+    if (answer.status === 200) return begun(answer, beginning);
+    const refusal = write.refused(toStoreError(answer, place));
+    if (refusal !== "again") return refusal;
+  }
+}
+
+/** What the upload is to be bound to; undefined where it is not to be. */
+function bindingOf(copy: PartsCopy, { write, content, plan }: Omit<Beginning, "binding">): Beginning["binding"] {
+  const slot = copy.slotOf(write);
+  if (slot === undefined) return undefined;
+  const { storageClass, encryption, preserve, stamp } = write.destination;
+  const given = [content.storageClass, content.guards, storageClass, encryption, preserve, stamp];
+  const partSizes = plan.layout.parts.map(({ sizeBytes }) => sizeBytes);
+  return { slot, pin: pinOf({ source: copy.state, partSizes, attributes: content.attributes, given }) };
+}
+
+/**
+ * The upload that an earlier attempt left, where it is of the same state of the source, in the same parts, with the same attributes. Any other
+ * is aborted before a new one is begun (invariant 2).
+ */
+async function resume(copy: PartsCopy, beginning: Beginning): Promise<Upload | undefined> {
+  const { write, content, binding } = beginning;
+  const left = await binding?.slot.bound();
+  if (binding === undefined || left === undefined) return undefined;
+  const at = { store: write.facts.store, key: left.destinationKey, uploadId: left.uploadId };
+  const { begun, checksum, notes } = fromMemo(left.memo);
+  const found = left.pin === binding.pin ? await listParts(at, { checksum, signal: copy.signal }) : undefined;
+  if (found === undefined) {
+    const error = await abortUpload(at);
+    if (error !== undefined && mayGoOn(error)) throw error;
+    await binding.slot.release(left);
+    return undefined;
+  }
+  write.headers(content, "create"); // what was asked for is what the end is held to
+  for (const note of notes) write.notes.add(note);
+  const upload = newUpload(beginning, { uploadId: left.uploadId, begun, checksum, isResumed: true });
+  upload.bound = { slot: binding.slot, upload: left };
+  await takeFound(copy, upload, { found, plan: beginning.plan });
+  return upload;
+}
+
+interface FoundUpload {
+  readonly found: FoundParts;
+  readonly plan: UploadPlan;
+}
+
+/** Takes what was found for parts of the upload, as far as it is shown to be; the rest is sent again. */
+async function takeFound(copy: PartsCopy, upload: Upload, { found, plan: { layout, isLocal } }: FoundUpload): Promise<void> {
+  const gate = new Semaphore(PARTS_IN_FLIGHT);
+  const takeOne = async (part: Part): Promise<void> => {
+    const there = found.get(part.number);
+    if (!isWhole(there, part, upload.checksum)) return;
+    // Where the source's ETag is kept it proves the parts in the end; what the store copied itself it has read itself.
+    const isShown = !layout.final || isLocal || (await gate.run(() => isSame(copy, upload, { part, layout, there })));
+    if (!isShown) return;
+    upload.etags[part.number - 1] = there.etag;
+    keepChecksum(upload, part, there.checksum);
+    partSettled(upload);
+  };
+  await Promise.all(layout.parts.map(takeOne));
+}
+
+/** Holds a part that was found to a hash of the source's, read once more; one whose ETag is no hash is believed, and is not proven. */
+async function isSame(
+  copy: PartsCopy,
+  upload: Upload,
+  { part, layout, there }: { readonly part: Part; readonly layout: Layout; readonly there: FoundPart },
+): Promise<boolean> {
+  if (upload.write.guards.hasKeyInEtag(copy.content.guards) || !etagMayBeMd5(there.etag, upload.begun)) {
+    upload.isProven = false;
+    return true;
+  }
+  await copy.bandwidth?.take(part.sizeBytes);
+  const opened = await openPart(copy, { part, layout, uploads: [upload] });
+  return (await readMd5(opened.body, copy.signal)) === there.etag;
 }
 
 /**
@@ -211,32 +321,52 @@ function checksumFor(copy: PartsCopy, write: ReplicaWrite, { layout, isLocal }: 
 interface Beginning {
   readonly write: ReplicaWrite;
   readonly content: ReplicaContent;
-  readonly parts: number;
+  readonly plan: UploadPlan;
+  readonly binding: { readonly slot: UploadSlot; readonly pin: string } | undefined;
 }
 
-async function begun(answer: Answer, { write, content, parts }: Beginning): Promise<Upload | TransferOutcome> {
+/** The upload that was begun, bound before its first part; where that cannot be it is aborted. */
+async function begun(answer: Answer, beginning: Beginning): Promise<Upload | TransferOutcome> {
+  const { write, content } = beginning;
   const { bucket, key } = write.destination;
   const at = { operation: "CreateMultipartUpload", bucket: bucket.bucket, key };
   const uploadId = elementText(answer.body.toString("utf8"), "UploadId");
   if (uploadId === undefined)
     throw new ReplicationError("MalformedResponse", `${at.operation} on ${at.bucket}/${key}: no UploadId`, { at });
-  const upload: Upload = {
+  const checksum = write.guards.checksum(content.guards);
+  const upload = newUpload(beginning, { uploadId, begun: answer.headers, checksum, isResumed: false });
+  try {
+    const plain = write.leftPlain(answer.headers);
+    if (plain !== undefined) throw plain;
+    await bind(upload, beginning);
+    return upload;
+  } catch (error) {
+    await abort(upload);
+    throw error;
+  }
+}
+
+function newUpload({ write, content, plan }: Beginning, told: Pick<Upload, "uploadId" | "begun" | "checksum" | "isResumed">): Upload {
+  return {
     write,
-    uploadId,
-    begun: answer.headers,
-    checksum: write.guards.checksum(content.guards),
+    ...told,
+    bound: undefined,
     needsDigest: write.guards.locks(content.guards),
     etags: [],
     checksums: [],
     isProven: true,
     error: undefined,
-    partsLeft: parts,
+    partsLeft: plan.layout.parts.length,
     settled: Promise.withResolvers(),
   };
-  const plain = write.leftPlain(answer.headers);
-  if (plain === undefined) return upload;
-  await abort(upload);
-  return { kind: "failed", error: plain };
+}
+
+async function bind(upload: Upload, { binding, plan }: Beginning): Promise<void> {
+  if (binding === undefined) return;
+  const { uploadId, begun, checksum, write } = upload;
+  const memo = toMemo({ begun, checksum, notes: [...write.notes], isAsked: plan.layout.isAsked });
+  const { slot, pin } = binding;
+  upload.bound = { slot, upload: await slot.bind({ uploadId, pin, memo }) };
 }
 
 /** One more part of which it is known what became of it. */
@@ -245,18 +375,23 @@ function partSettled(upload: Upload): void {
   if (upload.partsLeft === 0) upload.settled.resolve();
 }
 
+function lacks(upload: Upload, part: Part): boolean {
+  return upload.etags[part.number - 1] === undefined;
+}
+
 async function copyParts(copy: PartsCopy, layout: Layout, uploads: readonly Upload[]): Promise<void> {
   const gate = new Semaphore(COPIED_PARTS_IN_FLIGHT);
   const single = layout.parts.length === 1;
   const copyOne = (upload: Upload, part: Part): Promise<void> =>
     gate.run(() => copyPart(copy, upload, { part, single })).finally(() => partSettled(upload));
-  await Promise.all(uploads.flatMap((upload) => layout.parts.map((part) => copyOne(upload, part))));
+  const missing = (upload: Upload): readonly Part[] => layout.parts.filter((part) => lacks(upload, part));
+  await Promise.all(uploads.flatMap((upload) => missing(upload).map((part) => copyOne(upload, part))));
 }
 
 async function copyPart(copy: PartsCopy, upload: Upload, { part, single }: { part: Part; single: boolean }): Promise<void> {
   if (upload.error !== undefined) return;
   const headers: Record<string, string> = {
-    "x-amz-copy-source": copySourceHeader(copy.source.store, copy.key, copy.versionId),
+    "x-amz-copy-source": copySourceHeader(copy.source.store.bucket.bucket, copy.key, copy.versionId),
     "x-amz-copy-source-if-match": `"${copy.etag}"`,
   };
   // A range is refused for sources of 5 MB and less, which can only be of one part.
@@ -283,9 +418,11 @@ async function streamParts(copy: PartsCopy, layout: Layout, uploads: readonly Up
   if (uploads.length === 0) return;
   const gate = new Semaphore(PARTS_IN_FLIGHT);
   const isSent = layout.parts.map(async (part) => {
+    const missing = uploads.filter((upload) => lacks(upload, part));
+    if (missing.length === 0) return;
     await gate.acquire();
     const { promise, resolve } = Promise.withResolvers<void>();
-    const ended = streamPart(copy, { part, layout, uploads, onSent: resolve });
+    const ended = streamPart(copy, { part, layout, uploads: missing, onSent: resolve });
     await Promise.race([promise, ended]);
     gate.release();
   });
@@ -346,7 +483,7 @@ async function relayPart(copy: PartsCopy, streamed: StreamedPart, onResult: (ind
     const upload = uploads[index] as Upload;
     // A part that was taken whole has been read whole.
     if (layout.final && isTaken(result, part)) hashed ??= digest?.digest("hex");
-    const isHashable = !upload.write.guards.hasKeyInEtag(copy.content.guards);
+    const isHashable = !upload.write.guards.hasKeyInEtag(copy.content.guards) && isHashed(upload.begun);
     const judged = hashed === undefined ? result : held(upload, result, { md5: hashed, isSent: md5 !== undefined, isHashable });
     onResult(index, judged);
   };
@@ -486,10 +623,11 @@ async function finish(
   { layout, isStreamed }: { readonly layout: Layout; readonly isStreamed: boolean },
   upload: Upload,
 ): Promise<AttemptOutcome> {
+  if (upload.error !== undefined) return broken(copy, upload, upload.error);
   const kept = isMultipartEtag(copy.etag) && multipartEtag(upload.etags) === copy.etag;
-  if (upload.error !== undefined || (!kept && !layout.final)) {
+  if (!kept && !layout.final) {
     await abort(upload);
-    return upload.error === undefined ? "layout" : failure(copy, upload, upload.error);
+    return "layout";
   }
   try {
     if (!(await upload.write.mayGoAhead("conditionalComplete", copy.signal))) {
@@ -497,6 +635,7 @@ async function finish(
       return { kind: "moved-on" };
     }
     const { written, answered } = await complete(copy, upload);
+    await release(upload);
     const { write } = upload;
     const isChecked = write.settle(copy.content, await withEncryption(answered, { write, content: copy.content, signal: copy.signal }));
     const isKept = kept && written.etag === copy.etag;
@@ -506,10 +645,20 @@ async function finish(
     const proof = isKept ? "etag" : isChecked || kept ? "checksum" : ours;
     return { kind: "copied", ...written, proof, notes: [...upload.write.notes] };
   } catch (error) {
+    if (isReplicationError(error) && !upload.write.hasMovedOn(error)) return broken(copy, upload, error);
     await abort(upload);
-    if (!isReplicationError(error)) return failedOutcome(error);
-    return upload.write.hasMovedOn(error) ? { kind: "moved-on" } : failure(copy, upload, error);
+    return isReplicationError(error) ? { kind: "moved-on" } : failedOutcome(error);
   }
+}
+
+/** What comes of an upload that did not get to its end: it is left where the next attempt may go on with it, else aborted. */
+async function broken(copy: PartsCopy, upload: Upload, error: ReplicationError): Promise<AttemptOutcome> {
+  if (upload.bound !== undefined && mayGoOn(error)) return { kind: "failed", error };
+  await abort(upload);
+  const outcome = failure(copy, upload, error);
+  if (outcome === "checksum" || !upload.isResumed || !mayBeOfLeft(error)) return outcome;
+  await release(upload);
+  return "left";
 }
 
 /** The outcome for an upload that was aborted: `checksum` where it failed for the checksums of its parts, which it is then tried without. */
@@ -542,11 +691,21 @@ async function complete(copy: PartsCopy, upload: Upload): Promise<{ readonly wri
   return { written: { ...toWriteResult(answer), etag: etagOf(said) }, answered };
 }
 
-/** Lets the destination forget the parts. A failure to do so is no failure of the object: lifecycle rules clear what stays. */
+/**
+ * Lets the destination forget the parts. A failure to do so is no failure of the object: what is bound is come back to, and lifecycle rules clear
+ * what is not.
+ */
 async function abort(upload: Upload): Promise<void> {
-  await upload.write.facts.store.client
-    .send({ ...uploadRequest(upload, "AbortMultipartUpload", "DELETE"), query: { uploadId: upload.uploadId } })
-    .catch(() => undefined);
+  const { store } = upload.write.facts;
+  const error = await abortUpload({ store, key: upload.write.destination.key, uploadId: upload.uploadId });
+  if (error === undefined || !mayGoOn(error)) await release(upload);
+}
+
+/** The upload has ended. Where the state does not take that now the row stays, and is found to be of nothing. */
+async function release(upload: Upload): Promise<void> {
+  const { bound } = upload;
+  upload.bound = undefined;
+  await bound?.slot.release(bound.upload).catch(() => undefined);
 }
 
 function uploadRequest<M extends string>(

@@ -7,9 +7,9 @@ import type { S3Request } from "./client.ts";
 import { failedOutcome } from "./copy-server-side.ts";
 import { type Answer, toConnectionError, toStoreError } from "./errors.ts";
 import { isHashed, toObjectState } from "./headers.ts";
-import { toWriteResult } from "./object-store.ts";
 import type { Relay, RelayResult, RelaySource } from "./relay.ts";
 import type { ReplicaContent, ReplicaWrite } from "./replica-write.ts";
+import { toWriteResult } from "./write-result.ts";
 
 /** A large object of one part, to be sent from socket to socket. */
 export interface RelayedCopy {

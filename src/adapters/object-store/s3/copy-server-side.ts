@@ -2,12 +2,12 @@ import { ReplicationError, toReplicationError } from "../../../domain/error.ts";
 import type { ObjectAttributes } from "../../../domain/object.ts";
 import type { TransferOutcome } from "../../../ports/transfer.ts";
 import type { S3Request } from "./client.ts";
+import { copySourceHeader } from "./copy-source-header.ts";
 import { type Answer, toStoreError } from "./errors.ts";
 import { type ResponseHeaders, unquoteEtag } from "./headers.ts";
 import type { S3ObjectStore } from "./object-store.ts";
 import type { SourceGuards } from "./replica-guards.ts";
 import type { ReplicaContent, ReplicaWrite } from "./replica-write.ts";
-import { encodeKey, encodeUri } from "./uri.ts";
 import { elementText } from "./xml.ts";
 
 const ENCRYPTION = "x-amz-server-side-encryption";
@@ -62,12 +62,6 @@ function noSuchVersion({ store, key }: ServerSideSource, cause: ReplicationError
   return new ReplicationError("NoSuchVersion", `${store.bucket.name}/${key}: the version is no object`, { at: cause.at, cause });
 }
 
-/** The header that names a copy's source; a version is appended outside the encoding of the key. */
-export function copySourceHeader(store: S3ObjectStore, key: string, versionId?: string): string {
-  const version = versionId === undefined ? "" : `?versionId=${encodeUri(versionId)}`;
-  return `/${store.bucket.bucket}/${encodeKey(key)}${version}`;
-}
-
 /** The error of a copy, also one that arrives in the body of a 200 (invariant 8: no trust in a 200). */
 export function copyError(answer: Answer, write: ReplicaWrite, operation = "CopyObject"): ReplicationError | undefined {
   const at = { operation, bucket: write.destination.bucket.bucket, key: write.destination.key };
@@ -81,7 +75,7 @@ export function copyError(answer: Answer, write: ReplicaWrite, operation = "Copy
 async function sendCopy(source: ServerSideSource, write: ReplicaWrite): Promise<Answer> {
   const headers = source.content === undefined ? write.guards.headers(source.guards, "copy") : replacing(source.content, write);
   Object.assign(headers, write.conditions("conditionalCopy"));
-  headers["x-amz-copy-source"] = copySourceHeader(source.store, source.key, source.versionId);
+  headers["x-amz-copy-source"] = copySourceHeader(source.store.bucket.bucket, source.key, source.versionId);
   headers["x-amz-copy-source-if-match"] = `"${source.etag}"`;
   const storageClass = write.storageClass(source.storageClass);
   if (storageClass !== undefined) headers["x-amz-storage-class"] = storageClass;

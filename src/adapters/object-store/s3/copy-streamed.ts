@@ -5,8 +5,8 @@ import type { TransferOutcome } from "../../../ports/transfer.ts";
 import type { BucketFacts } from "./bucket-facts.ts";
 import { type Answer, toStoreError } from "./errors.ts";
 import { isHashed } from "./headers.ts";
-import { toWriteResult } from "./object-store.ts";
 import type { ReplicaContent, ReplicaWrite } from "./replica-write.ts";
+import { toWriteResult } from "./write-result.ts";
 
 /** A small body in memory, read once for all its destinations. */
 export interface SmallBody {

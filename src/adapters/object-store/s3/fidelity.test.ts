@@ -2,51 +2,23 @@ import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type Socket } from "node:net";
-import { after, afterEach, before, beforeEach, describe, it } from "node:test";
-import { type Interceptor, interceptorBefore } from "../../../../test/support/intercept.ts";
-import { type AdaptedStore, adapt, bucketIn, transferOver } from "../../../../test/support/s3-adapter.ts";
+import { describe, it } from "node:test";
+import { credentials, useInterceptedPair } from "../../../../test/support/intercepted.ts";
+import { adapt, bucketIn, transferOver } from "../../../../test/support/s3-adapter.ts";
 import type { Bucket } from "../../../domain/bucket.ts";
 import { Body } from "../../../embedded-s3/body.ts";
 import { DEFAULT_KMS_KEY } from "../../../embedded-s3/encryption.ts";
-import { EmbeddedS3Model } from "../../../embedded-s3/model.ts";
-import { type RunningEmbeddedS3, startEmbeddedS3 } from "../../../embedded-s3/server.ts";
 import type { TransferDestination, TransferOutcome, TransferRequest, TransferResult } from "../../../ports/transfer.ts";
 import { parseAcl } from "./acl.ts";
 
 const LARGE = 64 * 1024;
 const DAY_MS = 86_400_000;
-const credentials = { accessKeyId: "AKIDEXAMPLE", secretAccessKey: "secret" };
 const KEEP_ALL = { tags: true, storageClass: true, acl: true, objectLock: true, encryption: true };
 
-let servers: readonly [RunningEmbeddedS3, RunningEmbeddedS3];
-let front: readonly [Interceptor, Interceptor];
-let stores: readonly [AdaptedStore, AdaptedStore];
-let over: ReturnType<typeof transferOver>;
-let source: Bucket;
-let near: Bucket;
-let far: Bucket;
-
-before(async () => {
-  const start = () => startEmbeddedS3({ credentials, model: new EmbeddedS3Model({ encrypts: true, limits: { minPartBytes: 1 } }) });
-  servers = [await start(), await start()];
-});
-after(() => Promise.all(servers.map((server) => server.close())));
-
-let round = 0;
-beforeEach(async () => {
-  round++;
-  front = [await interceptorBefore(servers[0].endpoint), await interceptorBefore(servers[1].endpoint)];
-  stores = [adapt("source", { ...front[0], credentials }), adapt("destination", { ...front[1], credentials })];
-  over = transferOver(stores, { relayFromBytes: LARGE, maxSingleBytes: 2 * LARGE });
-  const bucket = (index: 0 | 1, name: string) => {
-    servers[index].model.createBucket(`${name}-${round}`, { objectLock: true, acls: true });
-    return bucketIn(stores[index], `${name}-${round}`);
-  };
-  [source, near, far] = [bucket(0, "source"), bucket(0, "near"), bucket(1, "far")];
-});
-afterEach(async () => {
-  await over.close();
-  await Promise.all(front.map((interceptor) => interceptor[Symbol.asyncDispose]()));
+const pair = useInterceptedPair({
+  minPartBytes: 1,
+  limits: { relayFromBytes: LARGE, maxSingleBytes: 2 * LARGE },
+  bucket: { objectLock: true, acls: true },
 });
 
 const to = (bucket: Bucket, overrides: Partial<TransferDestination> = {}): TransferDestination => ({
@@ -57,7 +29,7 @@ const to = (bucket: Bucket, overrides: Partial<TransferDestination> = {}): Trans
 });
 
 async function copy(destinations: readonly TransferDestination[], request: Partial<TransferRequest> = {}): Promise<TransferResult> {
-  return over.transfer.copy({ source, key: "k", destinations, ...request });
+  return pair.over.transfer.copy({ source: pair.source, key: "k", destinations, ...request });
 }
 
 function outcomeOf(result: TransferResult): TransferOutcome {
@@ -74,7 +46,7 @@ function copied(result: TransferResult): TransferOutcome & { readonly kind: "cop
 
 /** What the source's store says of its objects, without one of its headers. */
 function hide(index: 0 | 1, pattern: RegExp): void {
-  front[index].rewrite = (_, headers) => {
+  pair.front[index].rewrite = (_, headers) => {
     for (const name of Object.keys(headers)) if (pattern.test(name)) delete headers[name];
   };
 }
@@ -82,13 +54,13 @@ function hide(index: 0 | 1, pattern: RegExp): void {
 describe("S3Transfer and locks", () => {
   it("leaves out a retention that is over, with a note, and keeps the hold", async () => {
     const lock = { retention: { mode: "GOVERNANCE" as const, retainUntil: Date.now() + DAY_MS }, legalHold: true };
-    servers[0].model.putObject(source.bucket, "k", { body: Body.of("x"), lock });
-    front[0].rewrite = (_, headers) => {
+    pair.servers[0].model.putObject(pair.source.bucket, "k", { body: Body.of("x"), lock });
+    pair.front[0].rewrite = (_, headers) => {
       if (headers["x-amz-object-lock-mode"] !== undefined) headers["x-amz-object-lock-retain-until-date"] = "2020-01-01T00:00:00.000Z";
     };
-    for (const bucket of [near, far]) {
+    for (const bucket of [pair.near, pair.far]) {
       assert.deepEqual(copied(await copy([to(bucket)])).notes, ["RetentionExpired"]);
-      const replica = await over.storeOf(bucket).head("k");
+      const replica = await pair.over.storeOf(bucket).head("k");
       assert.deepEqual(replica?.lock, { retention: undefined, legalHold: true });
     }
   });
@@ -96,24 +68,24 @@ describe("S3Transfer and locks", () => {
   it("sends a digest with everything that is to be locked, also where the source gives none", async () => {
     const lock = { legalHold: true };
     const encryption = { type: "aws:kms", keyId: DEFAULT_KMS_KEY } as const;
-    const { model } = servers[0];
-    model.putObject(source.bucket, "k", { body: Body.of(randomBytes(LARGE)), lock, encryption });
-    const { uploadId } = model.createUpload(source.bucket, "parts", { lock });
+    const { model } = pair.servers[0];
+    model.putObject(pair.source.bucket, "k", { body: Body.of(randomBytes(LARGE)), lock, encryption });
+    const { uploadId } = model.createUpload(pair.source.bucket, "parts", { lock });
     const parts = [1, 2].map((partNumber) =>
-      model.uploadPart(source.bucket, "parts", { uploadId, partNumber, body: Body.of(randomBytes(9)) }),
+      model.uploadPart(pair.source.bucket, "parts", { uploadId, partNumber, body: Body.of(randomBytes(9)) }),
     );
-    model.completeUpload(source.bucket, "parts", { uploadId, parts });
+    model.completeUpload(pair.source.bucket, "parts", { uploadId, parts });
     hide(0, /^x-amz-checksum/);
     const bare: (string | undefined)[] = [];
-    front[1].intercept = ({ method, headers, url }) => {
+    pair.front[1].intercept = ({ method, headers, url }) => {
       const isDigested = Object.keys(headers).some((name) => name === "content-md5" || name.startsWith("x-amz-checksum-"));
       if (method === "PUT" && !isDigested) bare.push(url);
       return undefined;
     };
-    assert.equal(copied(await copy([to(far)])).proof, "streamed-hash");
-    copied(await copy([to(far, { key: "parts" })], { key: "parts" }));
+    assert.equal(copied(await copy([to(pair.far)])).proof, "streamed-hash");
+    copied(await copy([to(pair.far, { key: "parts" })], { key: "parts" }));
     assert.deepEqual(bare, []);
-    for (const key of ["k", "parts"]) assert.equal((await over.storeOf(far).head(key))?.lock?.legalHold, true);
+    for (const key of ["k", "parts"]) assert.equal((await pair.over.storeOf(pair.far).head(key))?.lock?.legalHold, true);
   });
 });
 
@@ -123,34 +95,37 @@ describe("S3Transfer and what it says of its proof (invariant 8)", () => {
   it("claims no more than was checked between buckets whose ETags are no MD5s", async () => {
     const expected = { small: "streamed-hash", large: "provider" };
     for (const [size, proof] of Object.entries(expected)) {
-      servers[0].model.putObject(source.bucket, "k", { body: Body.of(randomBytes(size === "small" ? 9 : LARGE)), encryption: kms });
+      pair.servers[0].model.putObject(pair.source.bucket, "k", {
+        body: Body.of(randomBytes(size === "small" ? 9 : LARGE)),
+        encryption: kms,
+      });
       hide(0, /^x-amz-checksum/);
-      assert.equal(copied(await copy([to(far)])).proof, proof, `${size}: nothing that the source said of its bytes was checked`);
+      assert.equal(copied(await copy([to(pair.far)])).proof, proof, `${size}: nothing that the source said of its bytes was checked`);
       hide(0, /^never$/);
-      assert.equal(copied(await copy([to(far)])).proof, "checksum", `${size}: by the checksum that the source keeps`);
+      assert.equal(copied(await copy([to(pair.far)])).proof, "checksum", `${size}: by the checksum that the source keeps`);
     }
   });
 
   it("fails bytes that are not those of the source's checksum, where nothing else vouches for them", async () => {
     for (const size of [9, LARGE]) {
-      servers[0].model.putObject(source.bucket, "k", { body: Body.of(randomBytes(size)), encryption: kms });
-      front[0].rewrite = (_, headers) => {
+      pair.servers[0].model.putObject(pair.source.bucket, "k", { body: Body.of(randomBytes(size)), encryption: kms });
+      pair.front[0].rewrite = (_, headers) => {
         if (headers["x-amz-checksum-crc64nvme"] !== undefined) headers["x-amz-checksum-crc64nvme"] = "AAAAAAAAAAA=";
       };
-      const outcome = outcomeOf(await copy([to(far)]));
+      const outcome = outcomeOf(await copy([to(pair.far)]));
       assert.deepEqual(outcome.kind === "failed" && [outcome.error.code, outcome.error.disposition], ["BadDigest", "retry"]);
     }
-    assert.equal(await over.storeOf(far).head("k"), undefined);
+    assert.equal(await pair.over.storeOf(pair.far).head("k"), undefined);
   });
 
   it("leaves a checksum out that the source's own ETag belies", async () => {
     for (const size of [9, LARGE]) {
       const body = randomBytes(size);
-      servers[0].model.putObject(source.bucket, "k", { body: Body.of(body) });
-      front[0].rewrite = (_, headers) => {
+      pair.servers[0].model.putObject(pair.source.bucket, "k", { body: Body.of(body) });
+      pair.front[0].rewrite = (_, headers) => {
         if (headers["x-amz-checksum-crc64nvme"] !== undefined) headers["x-amz-checksum-crc64nvme"] = "AAAAAAAAAAA=";
       };
-      const { proof, notes, etag } = copied(await copy([to(far)]));
+      const { proof, notes, etag } = copied(await copy([to(pair.far)]));
       assert.deepEqual([proof, notes, etag], ["etag", ["ChecksumNotKept"], createHash("md5").update(body).digest("hex")]);
     }
   });
@@ -162,17 +137,17 @@ describe("S3Transfer and stores that know no checksums", () => {
     body: "<Error><Code>InvalidArgument</Code><Message>Unsupported header x-amz-checksum-x</Message></Error>",
   };
   const refuse = (index: 0 | 1): void => {
-    front[index].intercept = ({ headers }) =>
+    pair.front[index].intercept = ({ headers }) =>
       Object.keys(headers).some((name) => name.startsWith("x-amz-checksum-")) ? refusal : undefined;
   };
 
   it("asks a source for none again that refuses the question", async () => {
     for (const size of [9, LARGE]) {
-      const { etag } = servers[0].model.putObject(source.bucket, "k", { body: Body.of(randomBytes(size)) });
+      const { etag } = pair.servers[0].model.putObject(pair.source.bucket, "k", { body: Body.of(randomBytes(size)) });
       refuse(0);
       const hint = { etag, sizeBytes: size, storageClass: "STANDARD" };
-      assert.equal(copied(await copy([to(far, { preserve: { ...KEEP_ALL, acl: false } })], { hint })).proof, "etag");
-      assert.equal(copied(await copy([to(far)])).proof, "etag");
+      assert.equal(copied(await copy([to(pair.far, { preserve: { ...KEEP_ALL, acl: false } })], { hint })).proof, "etag");
+      assert.equal(copied(await copy([to(pair.far)])).proof, "etag");
     }
   });
 
@@ -183,18 +158,18 @@ describe("S3Transfer and stores that know no checksums", () => {
       ["sha256", ["ChecksumNotKept"]],
       ["sha256", ["ChecksumNotKept"]],
     ] as const) {
-      servers[0].model.putObject(source.bucket, "k", { body: Body.of("x"), checksum: { algorithm } });
-      assert.deepEqual(copied(await copy([to(far)])).notes, notes);
+      pair.servers[0].model.putObject(pair.source.bucket, "k", { body: Body.of("x"), checksum: { algorithm } });
+      assert.deepEqual(copied(await copy([to(pair.far)])).notes, notes);
     }
-    assert.equal(stores[1].requests.filter((operation) => operation === "PutObject").length, 5);
+    assert.equal(pair.stores[1].requests.filter((operation) => operation === "PutObject").length, 5);
   });
 });
 
 describe("S3Transfer and objects that it cannot read", () => {
   it("fails what is encrypted with a client's key for good, and says so", async () => {
     const encryption = { type: "customer", keyMd5: "md5" } as const;
-    const { etag } = servers[0].model.putObject(source.bucket, "k", { body: Body.of("x"), encryption });
-    for (const bucket of [near, far]) {
+    const { etag } = pair.servers[0].model.putObject(pair.source.bucket, "k", { body: Body.of("x"), encryption });
+    for (const bucket of [pair.near, pair.far]) {
       for (const hint of [undefined, { etag, sizeBytes: 1, storageClass: "STANDARD" }]) {
         const outcome = outcomeOf(await copy([to(bucket)], { hint }));
         assert.ok(outcome.kind === "failed", outcome.kind);
@@ -205,46 +180,48 @@ describe("S3Transfer and objects that it cannot read", () => {
   });
 
   it("begins nothing for an archived object in parts, and copies one that is restored", async () => {
-    const { model } = servers[0];
-    const { uploadId } = model.createUpload(source.bucket, "k", { storageClass: "GLACIER" });
-    const parts = [1, 2].map((partNumber) => model.uploadPart(source.bucket, "k", { uploadId, partNumber, body: Body.of("abc") }));
-    model.completeUpload(source.bucket, "k", { uploadId, parts });
-    const outcome = outcomeOf(await copy([to(far)]));
+    const { model } = pair.servers[0];
+    const { uploadId } = model.createUpload(pair.source.bucket, "k", { storageClass: "GLACIER" });
+    const parts = [1, 2].map((partNumber) => model.uploadPart(pair.source.bucket, "k", { uploadId, partNumber, body: Body.of("abc") }));
+    model.completeUpload(pair.source.bucket, "k", { uploadId, parts });
+    const outcome = outcomeOf(await copy([to(pair.far)]));
     assert.equal(outcome.kind === "failed" && outcome.error.code, "ArchivedObject");
-    assert.deepEqual([stores[0].requests, stores[1].requests], [["HeadObject", "GetObject"], []]);
-    model.putObject(source.bucket, "k", { body: Body.of("x") });
-    front[0].rewrite = (_, headers) => {
+    assert.deepEqual([pair.stores[0].requests, pair.stores[1].requests], [["HeadObject", "GetObject"], []]);
+    model.putObject(pair.source.bucket, "k", { body: Body.of("x") });
+    pair.front[0].rewrite = (_, headers) => {
       headers["x-amz-storage-class"] = "GLACIER";
       headers["x-amz-restore"] = 'ongoing-request="false", expiry-date="Fri, 21 Dec 2037 00:00:00 GMT"';
     };
-    copied(await copy([to(far, { storageClass: "STANDARD" })]));
+    copied(await copy([to(pair.far, { storageClass: "STANDARD" })]));
   });
 });
 
 describe("S3Transfer and sizes at the edge", () => {
   it("copies an object of ten thousand parts with its ETag", async () => {
-    const { model } = servers[0];
-    const { uploadId } = model.createUpload(source.bucket, "k");
+    const { model } = pair.servers[0];
+    const { uploadId } = model.createUpload(pair.source.bucket, "k");
     const parts = Array.from({ length: 10_000 }, (_, i) =>
-      model.uploadPart(source.bucket, "k", { uploadId, partNumber: i + 1, body: Body.of(Buffer.from([i % 256])) }),
+      model.uploadPart(pair.source.bucket, "k", { uploadId, partNumber: i + 1, body: Body.of(Buffer.from([i % 256])) }),
     );
-    const { etag } = model.completeUpload(source.bucket, "k", { uploadId, parts });
-    const direct = adapt("source", { endpoint: servers[0].endpoint, credentials });
+    const { etag } = model.completeUpload(pair.source.bucket, "k", { uploadId, parts });
+    const direct = adapt("source", { endpoint: pair.servers[0].endpoint, credentials });
     const straight = transferOver([direct]); // past the interceptor, which would double the time
-    const outcome = copied(await straight.transfer.copy({ source, key: "k", destinations: [to(near)] }).finally(() => straight.close()));
+    const outcome = copied(
+      await straight.transfer.copy({ source: pair.source, key: "k", destinations: [to(pair.near)] }).finally(() => straight.close()),
+    );
     assert.deepEqual([outcome.etag, outcome.proof, etag.endsWith("-10000")], [etag, "etag", true]);
   });
 
   it("copies what is too large for one request in parts of its own, and notes that the ETag is another", async () => {
     const body = randomBytes(3 * LARGE);
-    servers[0].model.putObject(source.bucket, "k", { body: Body.of(body) });
+    pair.servers[0].model.putObject(pair.source.bucket, "k", { body: Body.of(body) });
     for (const [bucket, proof] of [
-      [near, "provider"],
-      [far, "streamed-hash"],
+      [pair.near, "provider"],
+      [pair.far, "streamed-hash"],
     ] as const) {
       const outcome = copied(await copy([to(bucket)]));
       assert.deepEqual([outcome.proof, outcome.notes], [proof, ["ETagNotKept"]]);
-      assert.deepEqual(Buffer.from((await over.storeOf(bucket).get("k"))?.body ?? []), body);
+      assert.deepEqual(Buffer.from((await pair.over.storeOf(bucket).get("k"))?.body ?? []), body);
     }
   });
 });
@@ -257,16 +234,16 @@ describe("S3Transfer and a destination that takes everything and never answers",
     const address = silent.address();
     assert.ok(typeof address === "object" && address !== null);
     const mute = adapt("mute", { endpoint: `http://127.0.0.1:${address.port}`, credentials });
-    const single = transferOver([...stores, mute], { relayFromBytes: LARGE, largeInFlight: 1 });
+    const single = transferOver([...pair.stores, mute], { relayFromBytes: LARGE, largeInFlight: 1 });
     const stop = new AbortController();
     try {
-      servers[0].model.putObject(source.bucket, "k", { body: Body.of(randomBytes(LARGE)) });
+      pair.servers[0].model.putObject(pair.source.bucket, "k", { body: Body.of(randomBytes(LARGE)) });
       const told = Array.from({ length: 3 }, () => Promise.withResolvers<void>());
       const copies = told.map(({ resolve }, i) =>
         single.transfer.copy({
-          source,
+          source: pair.source,
           key: "k",
-          destinations: [to(bucketIn(mute, "b")), to(far, { key: `copy-${i}` })],
+          destinations: [to(bucketIn(mute, "b")), to(pair.far, { key: `copy-${i}` })],
           onOutcome: (index) => index === 1 && resolve(),
           signal: stop.signal,
         }),

@@ -57,6 +57,7 @@ describe("toObjectState", () => {
       "x-amz-storage-class": "STANDARD_IA",
       "x-amz-tagging-count": "2",
       "x-amz-mp-parts-count": "3",
+      "x-amz-replication-status": "PENDING",
       "content-type": "text/plain",
       "content-encoding": "aws-chunked",
       "x-amz-meta-name": "=?UTF-8?B?w7w=?=",
@@ -79,9 +80,25 @@ describe("toObjectState", () => {
       lock: undefined,
       encryption: undefined,
       archived: undefined,
+      restoring: undefined,
       partsCount: 3,
+      replicationStatus: "PENDING",
     });
   });
+
+  const statuses = {
+    COMPLETE: "COMPLETED",
+    COMPLETED: "COMPLETED",
+    FAILED: "FAILED",
+    REPLICA: "REPLICA",
+    "": undefined,
+    "by-vendor": undefined,
+  };
+  for (const [sent, status] of Object.entries(statuses)) {
+    it(`takes x-amz-replication-status "${sent}" for ${status ?? "none"}`, () => {
+      assert.equal(toObjectState("k", { "x-amz-replication-status": sent }).replicationStatus, status);
+    });
+  }
 
   const encodings: Readonly<Record<string, string | undefined>> = {
     "aws-chunked": undefined,

@@ -1,4 +1,11 @@
-import { type ObjectAttributes, type ObjectLock, type ObjectState, type StoredChecksum, SYSTEM_HEADERS } from "../../../domain/object.ts";
+import {
+  type ObjectAttributes,
+  type ObjectLock,
+  type ObjectState,
+  type ReplicationStatus,
+  type StoredChecksum,
+  SYSTEM_HEADERS,
+} from "../../../domain/object.ts";
 import { encodeTags } from "./uri.ts";
 
 export type ResponseHeaders = Readonly<Record<string, string>>;
@@ -29,9 +36,20 @@ export function toObjectState(key: string, headers: ResponseHeaders): ObjectStat
     lock: toLock(headers),
     encryption: headers[ENCRYPTION],
     archived: isArchived(headers) ? true : undefined,
+    restoring: headers["x-amz-restore"]?.includes('ongoing-request="true"') ? true : undefined,
     partsCount: headers["x-amz-mp-parts-count"] === undefined ? undefined : Number(headers["x-amz-mp-parts-count"]),
+    replicationStatus: REPLICATION_STATUSES[headers["x-amz-replication-status"] ?? ""],
   };
 }
+
+/** S3's model knows two words for what is done, and answers with either. */
+const REPLICATION_STATUSES: Readonly<Record<string, ReplicationStatus | undefined>> = {
+  COMPLETE: "COMPLETED",
+  COMPLETED: "COMPLETED",
+  FAILED: "FAILED",
+  PENDING: "PENDING",
+  REPLICA: "REPLICA",
+};
 
 const CHECKSUM = "x-amz-checksum-";
 const ENCRYPTION = "x-amz-server-side-encryption";

@@ -16,16 +16,18 @@ import type {
   Observation,
   PutOptions,
   ReadOptions,
+  Versioning,
   VersionPage,
   WriteResult,
 } from "../../../ports/object-store.ts";
-import { parseAcl, type SourceAcl } from "./acl.ts";
 import { probeCapabilities } from "./capability-probe.ts";
 import type { S3Client, S3Request } from "./client.ts";
-import { type Answer, isAbout, toStoreError } from "./errors.ts";
-import { toObjectState, toRequestHeaders, unquoteEtag } from "./headers.ts";
+import { type Answer, toStoreError } from "./errors.ts";
+import { toObjectState, toRequestHeaders } from "./headers.ts";
 import { ambiguousKeys, decodeListedKey, type KeyEncoding, parseListing, provenEncoding } from "./listing.ts";
+import { S3ObjectGuards } from "./object-guards.ts";
 import { inOrder, parseVersions } from "./version-listing.ts";
+import { toWriteResult } from "./write-result.ts";
 import { elements, elementText, encodeXml } from "./xml.ts";
 
 /** What was found out about a bucket before, and where it is kept what is found out now. */
@@ -39,6 +41,7 @@ export interface CapabilityMemory {
 export class S3ObjectStore implements ObjectStore {
   readonly bucket: Bucket;
   readonly client: S3Client;
+  readonly guards: S3ObjectGuards;
   #keyEncoding: KeyEncoding | undefined;
   readonly #memory: CapabilityMemory | undefined;
   #capabilities: Promise<Capabilities> | undefined;
@@ -46,6 +49,7 @@ export class S3ObjectStore implements ObjectStore {
   constructor(bucket: Bucket, client: S3Client, memory?: CapabilityMemory) {
     this.bucket = bucket;
     this.client = client;
+    this.guards = new S3ObjectGuards(bucket, client);
     this.#memory = memory;
   }
 
@@ -118,31 +122,6 @@ export class S3ObjectStore implements ObjectStore {
     return Object.fromEntries(set.map((tag) => [elementText(tag, "Key") ?? "", elementText(tag, "Value") ?? ""]));
   }
 
-  /**
-   * Returns what the object's ACL amounts to; `private` where the store has no ACLs.
-   * @throws `AccessDenied`, `NoSuchKey`
-   */
-  async acl(key: string, options: ReadOptions = {}): Promise<SourceAcl> {
-    const query = { acl: "", ...versionQuery(options) };
-    const request = this.#request("GET", "GetObjectAcl", { key, query, signal: options.signal });
-    const answer = await this.client.send(request);
-    if (!isSuccess(answer)) {
-      const error = toStoreError(answer, at(request));
-      if (error.code === "NotImplemented" || isAbout(error, "acl")) return "private";
-      throw error;
-    }
-    const xml = answer.body.toString("utf8");
-    const acl = parseAcl(xml);
-    if (acl !== "other" || !/<Permission>FULL_CONTROL<.*<Permission>FULL_CONTROL</s.test(xml)) return acl;
-    return parseAcl(xml, await this.#owner(options.signal));
-  }
-
-  /** The bucket's owner; undefined where that may not be known. */
-  async #owner(signal: AbortSignal | undefined): Promise<string | undefined> {
-    const answer = await this.client.send(this.#request("GET", "GetBucketAcl", { query: { acl: "" }, signal }));
-    return isSuccess(answer) ? elementText(elements(answer.body.toString("utf8"), "Owner")[0] ?? "", "ID") : undefined;
-  }
-
   /** Whether the bucket encrypts what asks for nothing; undefined where that may not be known. */
   async encryptsByDefault(signal?: AbortSignal): Promise<boolean | undefined> {
     const request = this.#request("GET", "GetBucketEncryption", { query: { encryption: "" }, signal });
@@ -201,7 +180,7 @@ export class S3ObjectStore implements ObjectStore {
   /** The server is heard first: what is remembered speaks for one that calls itself as it did then. */
   async #recallOrProbe(): Promise<Capabilities> {
     if (this.#memory === undefined) return probeCapabilities(this);
-    await this.#versioning(undefined);
+    await this.versioning(undefined);
     const recalled = await this.#memory.recall(this.client.serverName);
     if (recalled !== undefined) return recalled;
     const capabilities = await probeCapabilities(this);
@@ -210,7 +189,7 @@ export class S3ObjectStore implements ObjectStore {
   }
 
   async describe(signal?: AbortSignal): Promise<BucketDescription> {
-    const versioning = await this.#versioning(signal);
+    const versioning = await this.versioning(signal);
     const [objectLock, website] = await Promise.all([
       this.#has("GetObjectLockConfiguration", "object-lock", signal),
       this.#has("GetBucketWebsite", "website", signal),
@@ -218,7 +197,7 @@ export class S3ObjectStore implements ObjectStore {
     return { versioning, objectLock, website };
   }
 
-  async #versioning(signal: AbortSignal | undefined): Promise<BucketDescription["versioning"]> {
+  async versioning(signal?: AbortSignal): Promise<Versioning> {
     const request = this.#request("GET", "GetBucketVersioning", { query: { versioning: "" }, signal });
     const answer = await this.client.send(request);
     // A store that does not implement versioning answers 501: then its buckets are unversioned.
@@ -230,7 +209,7 @@ export class S3ObjectStore implements ObjectStore {
   /** The marker that a store keeps quiet about in its answer to a HEAD, as some do: the versions tell. */
   async #untoldMarker(key: string, signal: AbortSignal | undefined): Promise<Observation | undefined> {
     try {
-      if ((await this.#versioning(signal)) === "Unversioned") return undefined;
+      if ((await this.versioning(signal)) === "Unversioned") return undefined;
       const query = versionsQuery({ prefix: key, maxKeys: 1 });
       const answer = await this.client.expect(this.#request("GET", "ListObjectVersions", { query, signal }));
       const [latest] = parseVersions(answer.body.toString("utf8")).versions;
@@ -308,16 +287,6 @@ export class S3ObjectStore implements ObjectStore {
   #request(method: S3Request["method"], operation: string, rest: Partial<S3Request>): S3Request {
     return { method, operation, bucket: this.bucket.bucket, ...rest };
   }
-}
-
-export function toWriteResult(answer: Answer): WriteResult {
-  const versionId = answer.headers["x-amz-version-id"];
-  return { etag: unquoteEtag(answer.headers["etag"] ?? ""), versionId: versionId === "null" ? undefined : versionId };
-}
-
-/** The ETag inside an XML answer (CopyObject, UploadPartCopy, CompleteMultipartUpload). */
-export function etagOf(xml: string): string {
-  return unquoteEtag(elementText(xml, "ETag") ?? "");
 }
 
 function isSuccess(answer: Answer): boolean {

@@ -1,5 +1,6 @@
 import { isReplicationError, type ReplicationError } from "../../../domain/error.ts";
 import type { ObjectLock, StoredChecksum } from "../../../domain/object.ts";
+import { SHORTEST_RETENTION_MS } from "../../../domain/object-lock.ts";
 import type { TransferDestination } from "../../../ports/transfer.ts";
 import type { SourceAcl } from "./acl.ts";
 import type { BucketFacts } from "./bucket-facts.ts";
@@ -24,8 +25,6 @@ const ENCRYPTION = "x-amz-server-side-encryption";
 const CHECKSUMS: ReadonlySet<string> = new Set(["crc32", "crc32c", "crc64nvme", "sha1", "sha256"]);
 /** Kinds that a destination can be asked for without a key of its own. */
 const KINDS: ReadonlySet<string> = new Set(["AES256", "aws:kms", "aws:kms:dsse"]);
-/** A retention that ends sooner would be over before the store has read the request. */
-const SHORTEST_RETENTION_MS = 5_000;
 
 type Guard = "acl" | "checksum" | "encryption" | "lock" | "retention";
 

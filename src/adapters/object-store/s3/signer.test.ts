@@ -79,7 +79,7 @@ const sampleOf = fc.record({
   query: fc.dictionary(
     fc.oneof(
       token,
-      text.filter((name) => name !== ""),
+      text.filter((name) => name !== "" && name !== "__proto__"), // which the oracle loses
     ),
     text,
     { maxKeys: 4 },

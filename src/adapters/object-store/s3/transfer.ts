@@ -2,7 +2,16 @@ import type { Bucket } from "../../../domain/bucket.ts";
 import { ReplicationError, toReplicationError } from "../../../domain/error.ts";
 import { type Hint, isMultipartEtag, type ObjectLock, type ObjectState } from "../../../domain/object.ts";
 import { Semaphore } from "../../../lib/semaphore.ts";
-import type { Transfer, TransferOutcome, TransferRequest, TransferResult, TransferredSource } from "../../../ports/transfer.ts";
+import type {
+  LeftUploads,
+  Transfer,
+  TransferOutcome,
+  TransferRequest,
+  TransferResult,
+  TransferredSource,
+} from "../../../ports/transfer.ts";
+import type { Uploads } from "../../../ports/uploads.ts";
+import { type AbortUpload, type UploadSlot, UploadSlots } from "../upload-slots.ts";
 import type { SourceAcl } from "./acl.ts";
 import { BucketFacts } from "./bucket-facts.ts";
 import { copyInParts, type PartsCopy } from "./copy-parts.ts";
@@ -13,6 +22,7 @@ import { toStoreError } from "./errors.ts";
 import { toObjectState } from "./headers.ts";
 import { holding } from "./holding.ts";
 import { KeyAlphabet } from "./key-alphabet.ts";
+import { abortUpload } from "./left-upload.ts";
 import type { S3ObjectStore } from "./object-store.ts";
 import type { Relay } from "./relay.ts";
 import type { SourceGuards } from "./replica-guards.ts";
@@ -37,6 +47,8 @@ export interface S3TransferOptions {
   readonly limits?: Partial<TransferLimits> | undefined;
   /** Lets so many bytes pass; absent: all. A body waits for its turn whole, so the limit is one of the average. */
   readonly bandwidth?: { take(bytes: number): Promise<void> } | undefined;
+  /** Where uploads in parts are bound, so that a copy that was broken off is gone on with. Absent: it starts over. */
+  readonly uploads?: Uploads | undefined;
 }
 
 /** Moves objects between S3 stores in the way that costs least: a server-side copy, one GET and PUTs, a relay, or parts. */
@@ -46,19 +58,29 @@ export class S3Transfer implements Transfer {
   readonly #facts = new Map<string, BucketFacts>();
   readonly #alphabets = new Map<string, KeyAlphabet>();
   readonly #large: Semaphore;
+  readonly #slots: UploadSlots | undefined;
 
   constructor(options: S3TransferOptions) {
     this.#options = options;
+    const abort: AbortUpload = ({ destinationKey: key, uploadId }, bucket) =>
+      abortUpload({ store: options.storeOf(bucket), key, uploadId });
+    this.#slots = options.uploads && new UploadSlots(options.uploads, abort);
     this.#limits = { ...DEFAULT_TRANSFER_LIMITS, ...options.limits };
     this.#large = new Semaphore(this.#limits.largeInFlight);
   }
 
   async copy(request: TransferRequest): Promise<TransferResult> {
     try {
-      return await new Copy(this.#parts(request), request).run();
+      const result = await new Copy(this.#parts(request), request).run();
+      await this.#slots?.dropAfter(request, result);
+      return result;
     } catch (error) {
       return { kind: "failed", error: toReplicationError(error) };
     }
+  }
+
+  async sweep(left: LeftUploads): Promise<number> {
+    return (await this.#slots?.sweep(left)) ?? 0;
   }
 
   #parts(request: TransferRequest): CopyParts {
@@ -70,6 +92,7 @@ export class S3Transfer implements Transfer {
       limits: this.#limits,
       large: this.#large,
       bandwidth: this.#options.bandwidth,
+      slots: this.#slots,
     };
   }
 
@@ -94,6 +117,7 @@ interface CopyParts {
   readonly limits: TransferLimits;
   readonly large: Semaphore;
   readonly bandwidth: S3TransferOptions["bandwidth"];
+  readonly slots: UploadSlots | undefined;
 }
 
 /** What is known of the source when the way is chosen. */
@@ -237,16 +261,31 @@ class Copy {
 
   async #inParts(known: Known, writes: readonly ReplicaWrite[]): Promise<SourceTrouble | undefined> {
     const state = known.state as ObjectState;
+    const content = await this.#content(state, writes);
+    const sameStore = (write: ReplicaWrite): boolean => this.#isLocal(write);
+    const slots = new Map(writes.map((write) => [write, this.#slotOf(write)]));
     const copy: PartsCopy = {
       ...this.#relayed(known),
       bandwidth: this.#parts.bandwidth,
       state,
-      content: await this.#content(state, writes),
+      content,
+      slotOf: (write) => slots.get(write),
     };
-    const sameStore = (write: ReplicaWrite): boolean => this.#isLocal(write);
-    const onOutcome = (write: ReplicaWrite, outcome: TransferOutcome): void => this.#settle(known, write, outcome);
-    await holding(this.#parts.large, (onSent) => copyInParts(copy, { writes, sameStore, onOutcome, onSent }));
+    const onOutcome = (write: ReplicaWrite, outcome: TransferOutcome): void => {
+      slots.get(write)?.free();
+      this.#settle(known, write, outcome);
+    };
+    try {
+      await holding(this.#parts.large, (onSent) => copyInParts(copy, { writes, sameStore, onOutcome, onSent }));
+    } finally {
+      for (const slot of slots.values()) slot?.free();
+    }
     return undefined;
+  }
+
+  #slotOf({ destination: { bucket, key: destinationKey } }: ReplicaWrite): UploadSlot | undefined {
+    const { source, key } = this.#request;
+    return this.#parts.slots?.take({ source: source.id, key, destination: bucket.id, destinationKey });
   }
 
   async #whole(known: Known, writes: readonly ReplicaWrite[]): Promise<SourceTrouble | undefined> {
