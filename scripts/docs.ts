@@ -18,6 +18,10 @@ const DESCRIPTIONS: Readonly<Record<ErrorCode, Description>> = {
     meaning: "The request was broken off because the process is stopping.",
     hint: "Nothing to do: the task waits and the next run takes it up.",
   },
+  ApplyLocked: {
+    meaning: "Another `apply` is changing the replication of the same bucket.",
+    hint: "Wait for it, or raise `--lock-timeout`. Its lock ends by itself after ten minutes.",
+  },
   ArchivedObject: {
     meaning: "The source object is in an archive class and cannot be read.",
     hint: "Restore the object at the source. The next sync then copies it.",

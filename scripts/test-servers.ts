@@ -4,7 +4,7 @@ import { join } from "node:path";
 
 // The same promises on servers we did not write. They are built once into a cache that all checkouts of this user share.
 const root = join(import.meta.dirname, "..");
-const tools = spawnSync(process.execPath, [join(root, "scripts", "tools.ts"), "minio", "versitygw", "rclone", "python"], {
+const tools = spawnSync(process.execPath, [join(root, "scripts", "tools.ts"), "minio", "versitygw", "rclone", "python", "osls", "osls-3"], {
   cwd: root,
   stdio: "inherit",
 });

@@ -13,11 +13,17 @@ const goPins = {
 
 const pythonPins = ["moto[server,s3,sqs,sns]==5.2.5", "boto3==1.44.5", "awscli==1.46.2"] as const;
 
-export const toolNames = ["minio", "versitygw", "mc", "rclone", "python"] as const;
+/** The Serverless Framework's open fork: its third line has the interface of Serverless 3, its fourth one of its own. */
+const npmPins = {
+  osls: { spec: "osls@4.3.1", program: "osls/bin/serverless.js" },
+  "osls-3": { spec: "osls@3.77.1", program: "osls/bin/serverless.js" },
+} as const;
+
+export const toolNames = ["minio", "versitygw", "mc", "rclone", "python", "osls", "osls-3"] as const;
 export type ToolName = (typeof toolNames)[number];
 
 interface Tool {
-  /** The program; for `python` the interpreter of an environment whose `bin` also holds `moto_server` and `aws`. */
+  /** The program, or a script for Node; for `python` the interpreter of an environment whose `bin` also holds `moto_server` and `aws`. */
   readonly path: string;
   /** Exists only when the tool is complete. */
   readonly marker: string;
@@ -25,7 +31,20 @@ interface Tool {
 }
 
 function describeTool(name: ToolName): Tool {
-  return name === "python" ? describePython() : describeGoTool(name);
+  if (name === "python") return describePython();
+  return isNpmTool(name) ? describeNpmTool(name) : describeGoTool(name);
+}
+
+function isNpmTool(name: ToolName): name is keyof typeof npmPins {
+  return name in npmPins;
+}
+
+function describeNpmTool(name: keyof typeof npmPins): Tool {
+  const { spec, program } = npmPins[name];
+  const directory = join(cacheDirectory(), `npm-${spec}`);
+  const path = join(directory, "node_modules", program);
+  const build = async (): Promise<void> => (await import("./npm-tool.ts")).buildNpmTool({ spec, directory });
+  return { path, marker: path, build };
 }
 
 function describeGoTool(name: keyof typeof goPins): Tool {

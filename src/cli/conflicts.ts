@@ -1,12 +1,13 @@
 import type { Command } from "commander";
 import type { ConflictItem, ConflictSideItem } from "../control-plane/contract.ts";
 import { examples, type Invocation, usageError } from "./command.ts";
-import { defineListing, listingOf, printFacts, printList } from "./listing.ts";
+import { defineListing, type Facts, listingOf, printList } from "./listing.ts";
 import { operate, read } from "./operate.ts";
-import { EXIT, type Output } from "./output.ts";
+import { EXIT } from "./output.ts";
 import { formatBytes } from "./progress.ts";
 import { onlyId } from "./selection.ts";
 import { query } from "./server.ts";
+import { printItem, show } from "./show.ts";
 
 const PATH = "/api/v1/conflicts";
 
@@ -27,7 +28,7 @@ export async function run(invocation: Invocation): Promise<number> {
     case "list":
       return list(invocation);
     case "show":
-      return show(invocation, onlyId(ids, "replicast conflicts show ID"));
+      return showConflict(invocation, onlyId(ids, "replicast conflicts show ID"));
     case "resolve":
       return resolve(invocation, onlyId(ids, "replicast conflicts resolve ID --winner BUCKET"));
     default:
@@ -54,10 +55,8 @@ async function list(invocation: Invocation): Promise<number> {
   return EXIT.done;
 }
 
-async function show(invocation: Invocation, id: string): Promise<number> {
-  const item = await read(invocation, `${PATH}/${encodeURIComponent(id)}`, (inspection) => inspection.conflict(id));
-  await printConflict(invocation.output, item);
-  return EXIT.done;
+function showConflict(invocation: Invocation, id: string): Promise<number> {
+  return show(invocation, { path: PATH, id, fromState: (inspection) => inspection.conflict(id), facts: factsOf });
 }
 
 async function resolve(invocation: Invocation, id: string): Promise<number> {
@@ -69,14 +68,12 @@ async function resolve(invocation: Invocation, id: string): Promise<number> {
     body: { winner },
     onState: (scope) => resolveConflict(scope, id, winner),
   });
-  await printConflict(invocation.output, item);
-  return EXIT.done;
+  return printItem(invocation.output, item, factsOf);
 }
 
-async function printConflict(output: Output, item: ConflictItem): Promise<void> {
-  if (output.json) return output.document(item);
+function factsOf(item: ConflictItem): Facts {
   const sides = item.sides.map((side) => [side.bucket, sideText(side)] as const);
-  await printFacts(output, {
+  return {
     key: item.key,
     rule: item.rule,
     found: item.detectedAt,
@@ -84,7 +81,7 @@ async function printConflict(output: Output, item: ConflictItem): Promise<void> 
     resolved: item.resolvedAt,
     winner: item.winner === null ? null : `${item.winner} (${item.resolvedBy ?? "?"})`,
     id: item.id,
-  });
+  };
 }
 
 function sideText({ object, origin, originTime }: ConflictSideItem): string {

@@ -1,12 +1,13 @@
 import type { Command } from "commander";
 import type { HeldDeleteItem } from "../control-plane/contract.ts";
 import { examples, type Invocation, usageError } from "./command.ts";
-import { defineListing, listingOf, listingQuery, printFacts, printList } from "./listing.ts";
+import { defineListing, type Facts, listingOf, listingQuery, printList } from "./listing.ts";
 import { operate, read } from "./operate.ts";
-import { EXIT, type Output } from "./output.ts";
+import { EXIT } from "./output.ts";
 import { formatBytes } from "./progress.ts";
 import { onlyId, printChange, selectionOf } from "./selection.ts";
 import { query } from "./server.ts";
+import { show } from "./show.ts";
 
 const PATH = "/api/v1/deletes";
 
@@ -32,7 +33,7 @@ export async function run(invocation: Invocation): Promise<number> {
     case "list":
       return list(invocation);
     case "show":
-      return show(invocation, onlyId(ids, "replicast deletes show ID"));
+      return showHeld(invocation, onlyId(ids, "replicast deletes show ID"));
     case "approve":
       return approve(invocation, ids);
     case "reject":
@@ -60,15 +61,12 @@ async function list(invocation: Invocation): Promise<number> {
   return EXIT.done;
 }
 
-async function show(invocation: Invocation, id: string): Promise<number> {
-  const item = await read(invocation, `${PATH}/${encodeURIComponent(id)}`, (inspection) => inspection.heldDelete(id));
-  if (invocation.output.json) await invocation.output.document(item);
-  else await printHeld(invocation.output, item);
-  return EXIT.done;
+function showHeld(invocation: Invocation, id: string): Promise<number> {
+  return show(invocation, { path: PATH, id, fromState: (inspection) => inspection.heldDelete(id), facts: factsOf });
 }
 
-function printHeld(output: Output, item: HeldDeleteItem): Promise<void> {
-  return printFacts(output, {
+function factsOf(item: HeldDeleteItem): Facts {
+  return {
     object: `${item.bucket ?? "?"}/${item.key}`,
     version: item.versionId,
     rule: item.rule,
@@ -78,7 +76,7 @@ function printHeld(output: Output, item: HeldDeleteItem): Promise<void> {
     "would remove": item.bytes === null ? null : formatBytes(item.bytes),
     etag: item.destinationEtag,
     id: item.id,
-  });
+  };
 }
 
 async function approve(invocation: Invocation, ids: readonly string[]): Promise<number> {

@@ -1,11 +1,12 @@
 import type { Command } from "commander";
 import type { FailureItem } from "../control-plane/contract.ts";
 import { examples, type Invocation, usageError } from "./command.ts";
-import { defineListing, listingOf, listingQuery, printFacts, printList } from "./listing.ts";
+import { defineListing, type Facts, listingOf, listingQuery, printList } from "./listing.ts";
 import { operate, read } from "./operate.ts";
-import { EXIT, type Output } from "./output.ts";
+import { EXIT } from "./output.ts";
 import { onlyId, printChange, selectionOf } from "./selection.ts";
 import { query } from "./server.ts";
+import { show } from "./show.ts";
 
 const PATH = "/api/v1/failures";
 
@@ -27,7 +28,7 @@ export async function run(invocation: Invocation): Promise<number> {
     case "list":
       return list(invocation);
     case "show":
-      return show(invocation, onlyId(ids, "replicast failures show ID"));
+      return showFailure(invocation, onlyId(ids, "replicast failures show ID"));
     case "redrive":
     case "discard":
       return change(invocation, action, ids);
@@ -55,15 +56,12 @@ async function list(invocation: Invocation): Promise<number> {
   return EXIT.done;
 }
 
-async function show(invocation: Invocation, id: string): Promise<number> {
-  const item = await read(invocation, `${PATH}/${encodeURIComponent(id)}`, (inspection) => inspection.failure(id));
-  if (invocation.output.json) await invocation.output.document(item);
-  else await printFailure(invocation.output, item);
-  return EXIT.done;
+function showFailure(invocation: Invocation, id: string): Promise<number> {
+  return show(invocation, { path: PATH, id, fromState: (inspection) => inspection.failure(id), facts: factsOf });
 }
 
-function printFailure(output: Output, item: FailureItem): Promise<void> {
-  return printFacts(output, {
+function factsOf(item: FailureItem): Facts {
+  return {
     object: `${item.bucket ?? "?"}/${item.key}`,
     version: item.versionId,
     rule: item.rule,
@@ -75,7 +73,7 @@ function printFailure(output: Output, item: FailureItem): Promise<void> {
     operation: item.error?.operation ?? null,
     try: item.error?.hint ?? null,
     id: item.id,
-  });
+  };
 }
 
 async function change(invocation: Invocation, action: "redrive" | "discard", ids: readonly string[]): Promise<number> {

@@ -45,8 +45,11 @@ export function columns(rows: readonly (readonly string[])[]): readonly string[]
   return rows.map((row) => row.map((cell, column) => (column === row.length - 1 ? cell : cell.padEnd(widths[column] ?? 0))).join("  "));
 }
 
+/** What is known of one thing; null is not. */
+export type Facts = Readonly<Record<string, string | number | null>>;
+
 /** What is known of one thing, a line each. */
-export async function printFacts(output: Output, facts: Readonly<Record<string, string | number | null>>): Promise<void> {
+export async function printFacts(output: Output, facts: Facts): Promise<void> {
   const known = Object.entries(facts).filter(([, value]) => value !== null);
   for (const line of columns(known.map(([name, value]) => [name, String(value)]))) await output.line(line);
 }

@@ -22,6 +22,8 @@ export interface HttpServer {
 export async function serve(handler: Handler, listen: Listen): Promise<HttpServer> {
   const listener = getRequestListener((request) => handler.fetch(request), { overrideGlobalObjects: false });
   const server = create(listen, (request, response) => {
+    // A connection that is kept was busy when the server was closed, and would stay: nobody sends anything on it any more.
+    response.once("close", () => server.listening || server.closeIdleConnections());
     const store = pushedStore(request);
     if (store === undefined) void listener(request, response);
     else void receive(handler, store, { request, response });

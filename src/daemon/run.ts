@@ -38,11 +38,13 @@ export async function run(options: RunOptions): Promise<number> {
       await aborted(signals.drain);
       return 0;
     }
-    const { failed } = await replicast.untilIdle(signals.drain);
+    const { failed, notApplied } = await replicast.untilIdle(signals.drain);
     if (signals.drain.aborted) return INTERRUPTED;
     if (failed > 0) logger.error("idle, with failures", { failed, hint: "replicast objects list --status FAILED shows them" });
-    else logger.info("idle: everything is replicated");
-    return failed > 0 ? 1 : 0;
+    if (notApplied.length > 0) logger.error("idle, with rules that S3 does not have", { notApplied, hint: "replicast apply" });
+    if (failed > 0 || notApplied.length > 0) return 1;
+    logger.info("idle: everything is replicated");
+    return 0;
   } finally {
     await drain({ replicast, server, signals });
     logger.info("stopped");

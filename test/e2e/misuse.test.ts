@@ -9,6 +9,7 @@ import { type EmbeddedWorld, openEmbeddedWorld } from "../support/embedded-world
 import { guardAgainstLeaks } from "../support/leak-guard.ts";
 import { askJson, assertRefused, expectExit, replicast, startDaemon } from "../support/replicast.ts";
 import { waitUntilEqual } from "../support/scenarios/comparison.ts";
+import { waitFor } from "../support/wait-for.ts";
 import { type Config, configure, defaultConfig, settle } from "../support/world.ts";
 
 interface Mistake {
@@ -36,10 +37,10 @@ const WRONG: Config = {
   alerts: [{ type: "webhook", url: "https://127.0.0.1/x" }],
   rules: [
     { ...rule, filtre: {} },
-    { ...rule, id: "two", destinations: [] },
+    { ...rule, id: "two", source: { bucket: "a:photos", account: "12" }, destinations: [] },
     { ...rule, id: "three", source: "c:photos" },
     { ...rule, id: "four", destinations: ["a:photos"] },
-    { ...rule, id: "five", destinations: ["b:five"], engine: "native", replicationTime: true, createBuckets: true },
+    { ...rule, id: "five", destinations: ["b:five"], engine: "native" },
     { id: "six", mesh: ["a:photos"], versions: "every" },
     { ...rule, destinations: ["b:seven"] },
   ],
@@ -54,9 +55,8 @@ const TOLD: readonly RegExp[] = [
   /rules\[1\]\.destinations/,
   /rules\[2\]\.source.*c/,
   /a:photos is the source itself/,
-  /engine: native is not available in this version/,
-  /replicationTime: true is not available in this version/,
-  /createBuckets: true is not available in this version/,
+  /rules\[4\]\.engine: native cannot serve this rule: a:photos is not on AWS; b:five is not on AWS/,
+  /rules\[1\]\.source\.account: must be the 12 digits/,
   /rules\[5\]\.mesh: needs two members at least/,
   /rules\[5\]\.versions/,
   /rules\[6\]\.id/,
@@ -205,10 +205,13 @@ describe("bad requests", () => {
     for (const body of ['{"hello":"world"}', "[]", "7", '{"Records":[{"s3":{}}]}']) assert.equal((await post(body)).status, 200, body);
     const elsewhere = { eventName: "ObjectCreated:Put", s3: { bucket: { name: "unknown" }, object: { key: "k" } } };
     assert.equal((await post(JSON.stringify({ Records: [elsewhere] }))).status, 200);
-    const { intake } = await askJson<StatusDocument>(world, "status");
-    const counts = intake.find(({ store }) => store === "a");
-    assert.deepEqual([counts?.malformed, counts?.ignored], [4, 1]);
-    assert.ok(counts?.lastMalformed?.reason);
+    const counts = await waitFor("all of them to be counted", async () => {
+      const { intake } = await askJson<StatusDocument>(world, "status");
+      const found = intake.find(({ store }) => store === "a");
+      assert.deepEqual([found?.malformed, found?.ignored], [4, 1]);
+      return found;
+    });
+    assert.ok(counts.lastMalformed?.reason);
     await world.a.client.put("photos", "good", { body: "good" });
     await waitUntilEqual(world, "good");
     await daemon.stop();

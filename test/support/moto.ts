@@ -1,5 +1,5 @@
 import { request } from "node:http";
-import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { ensureTool } from "../../scripts/tools.ts";
 import { answersOk } from "./probe.ts";
 import { type RealServer, startServer } from "./server.ts";
@@ -17,9 +17,10 @@ export interface MotoServer extends RealServer {
 /** The account that moto pretends to be. */
 export const motoAccountId = "123456789012";
 
-/** Starts moto: S3, SNS, SQS and more of AWS in one server, all in memory. */
+/** Starts moto: S3, SNS, SQS, IAM, STS, KMS and more of AWS in one server, all in memory, with `moto_server.py`'s corrections. */
 export async function startMoto(options: MotoOptions = {}): Promise<MotoServer> {
-  const command = join(dirname(await ensureTool("python")), "moto_server");
+  const command = await ensureTool("python");
+  const script = fileURLToPath(new URL("./moto_server.py", import.meta.url));
   const auth = options.authAfterCalls === undefined ? {} : { INITIAL_NO_AUTH_ACTION_COUNT: String(options.authAfterCalls) };
   const server = await startServer({
     name: "moto",
@@ -27,7 +28,7 @@ export async function startMoto(options: MotoOptions = {}): Promise<MotoServer> 
     launch: (port, directory) => ({
       endpoint: `http://127.0.0.1:${port}`,
       command,
-      args: ["-H", "127.0.0.1", "-p", String(port)],
+      args: [script, "-H", "127.0.0.1", "-p", String(port)],
       env: { HOME: directory, ...auth },
       ready: (signal) => answersOk(`http://127.0.0.1:${port}/moto-api/`, signal),
     }),

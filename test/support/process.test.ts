@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { freePort } from "./free-port.ts";
+import { isGone } from "./is-gone.ts";
 import { guardAgainstLeaks } from "./leak-guard.ts";
 import { LogRing } from "./log-ring.ts";
 import { type ProcessOptions, startProcess } from "./process.ts";
@@ -90,13 +91,3 @@ test("a log ring keeps the end", () => {
   assert.equal(ring.text(), "line 98\nline 99\n");
   assert.equal(ring.tail(1), "line 99");
 });
-
-/** A process that has ended but was not collected yet is gone too. */
-function isGone(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z ");
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "ESRCH";
-  }
-}

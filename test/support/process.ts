@@ -30,17 +30,35 @@ export interface ExitStatus {
 
 type Child = ChildProcessByStdio<null, Readable, Readable>;
 
+/** What runs beside the tests and is waited for, asked to end and read the log of. */
+export interface BesideTests extends AsyncDisposable {
+  readonly name: string;
+  readonly pid: number;
+  readonly log: LogRing;
+  waitForExit(): Promise<ExitStatus>;
+  signal(name: NodeJS.Signals): void;
+  kill(): Promise<ExitStatus>;
+  stop(): Promise<ExitStatus>;
+}
+
 const pollMs = 20;
-const running: Set<ServerProcess> = new Set();
-const recent: Set<ServerProcess> = new Set();
+const running: Set<BesideTests> = new Set();
+const recent: Set<BesideTests> = new Set();
+
+/** Counts something among what runs, until the returned function is called. */
+export function enlist(started: BesideTests): () => void {
+  running.add(started);
+  recent.add(started);
+  return () => running.delete(started);
+}
 
 /** Servers that have not ended yet. */
-export function runningProcesses(): readonly ServerProcess[] {
+export function runningProcesses(): readonly BesideTests[] {
   return [...running];
 }
 
 /** Servers that ran since the last call. */
-export function takeRecentProcesses(): readonly ServerProcess[] {
+export function takeRecentProcesses(): readonly BesideTests[] {
   const taken = [...recent];
   recent.clear();
   for (const process of running) recent.add(process);
@@ -53,7 +71,7 @@ export function takeRecentProcesses(): readonly ServerProcess[] {
  * It does not keep the test process alive, and a watchdog ends it when the test process dies in whatever way. What it prints is kept in a
  * bounded ring.
  */
-export class ServerProcess implements AsyncDisposable {
+export class ServerProcess implements BesideTests {
   readonly name: string;
   readonly pid: number;
   readonly log: LogRing = new LogRing();
@@ -61,6 +79,7 @@ export class ServerProcess implements AsyncDisposable {
   readonly #watchdog: ChildProcess;
   readonly #graceMs: number;
   readonly #exited: Promise<ExitStatus>;
+  readonly #discharge: () => void;
   #status: ExitStatus | undefined;
 
   constructor(child: Child, options: ProcessOptions) {
@@ -70,8 +89,7 @@ export class ServerProcess implements AsyncDisposable {
     this.#graceMs = options.graceMs ?? 5_000;
     this.#watchdog = startWatchdog(this.pid, options.scratchDirectory);
     this.#exited = this.#follow();
-    running.add(this);
-    recent.add(this);
+    this.#discharge = enlist(this);
   }
 
   /** Undefined while it runs. */
@@ -97,16 +115,8 @@ export class ServerProcess implements AsyncDisposable {
   }
 
   /** Asks it to end, and ends it when it has not done so after the grace time. Resolves when it is gone. Idempotent. */
-  async stop(): Promise<ExitStatus> {
-    this.signal("SIGTERM");
-    // A process that SIGSTOP holds hears of its end only after this.
-    this.signal("SIGCONT");
-    const timer = setTimeout(() => void this.kill(), this.#graceMs);
-    try {
-      return await this.waitForExit();
-    } finally {
-      clearTimeout(timer);
-    }
+  stop(): Promise<ExitStatus> {
+    return endWithin(this.#graceMs, this);
   }
 
   /** Lets the test process end while this one still runs. */
@@ -124,7 +134,7 @@ export class ServerProcess implements AsyncDisposable {
       stream.setEncoding("utf8").on("data", (chunk: string) => this.log.add(chunk));
     this.#child.once("exit", (code, signal) => {
       this.#status = { code, signal };
-      running.delete(this);
+      this.#discharge();
       killGroup(this.pid);
       this.#watchdog.stdin?.end("done\n");
       resolve(this.#status);
@@ -136,13 +146,34 @@ export class ServerProcess implements AsyncDisposable {
 /** Starts a process and resolves once it is ready. @throws Error with the end of its output when it ends or stays unready instead. */
 export async function startProcess(options: ProcessOptions): Promise<ServerProcess> {
   const process = new ServerProcess(await spawnInGroup(options), options);
+  await waitUntilReady(process, options);
+  process.unreference();
+  return process;
+}
+
+/** Asks something to end, and ends it when it has not done so after the grace time. Resolves when it is gone. */
+export async function endWithin(graceMs: number, process: BesideTests): Promise<ExitStatus> {
+  process.signal("SIGTERM");
+  // A process that SIGSTOP holds hears of its end only after this.
+  process.signal("SIGCONT");
+  const timer = setTimeout(() => void process.kill(), graceMs);
+  try {
+    return await process.waitForExit();
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Resolves once it is ready. @throws Error with the end of its output when it ends or stays unready instead; it is ended then */
+export async function waitUntilReady(
+  process: BesideTests,
+  options: Pick<ProcessOptions, "name" | "ready" | "readyTimeoutMs">,
+): Promise<void> {
   const giveUp = new AbortController();
   const timer = setTimeout(() => giveUp.abort(), options.readyTimeoutMs ?? 30_000);
   try {
     const failure = await Promise.race([untilReady(options, giveUp.signal), process.waitForExit().then(describeExit)]);
     if (failure) throw new Error(`${options.name} ${failure}; its output ends with:\n${process.log.tail() || "(nothing)"}`);
-    process.unreference();
-    return process;
   } catch (error) {
     await process.stop();
     throw error;
@@ -153,7 +184,7 @@ export async function startProcess(options: ProcessOptions): Promise<ServerProce
 }
 
 /** Resolves with undefined when ready, with the reason when given up. */
-async function untilReady(options: ProcessOptions, giveUp: AbortSignal): Promise<string | undefined> {
+async function untilReady(options: Pick<ProcessOptions, "ready" | "readyTimeoutMs">, giveUp: AbortSignal): Promise<string | undefined> {
   while (!giveUp.aborted) {
     if (await options.ready(AbortSignal.any([giveUp, AbortSignal.timeout(2_000)])).catch(() => false)) return undefined;
     await sleep(pollMs);
@@ -180,7 +211,7 @@ async function spawnInGroup(options: ProcessOptions): Promise<Child> {
  * A shell that ends the group as soon as its standard input does, which is when this process dies, even by SIGKILL. One line of input tells
  * it that there is nothing left to do.
  */
-function startWatchdog(pid: number, scratchDirectory = ""): ChildProcess {
+export function startWatchdog(pid: number, scratchDirectory = ""): ChildProcess {
   const script = 'read -r _ && exit; kill -9 "-$1"; [ -z "$2" ] || rm -rf -- "$2"';
   const watchdog = spawn("/bin/sh", ["-c", script, "watchdog", String(pid), scratchDirectory], {
     stdio: ["pipe", "ignore", "ignore"],
@@ -191,11 +222,13 @@ function startWatchdog(pid: number, scratchDirectory = ""): ChildProcess {
   return watchdog;
 }
 
-function setReferenced(child: Child, referenced: boolean): void {
+/** Whether this process stays alive for the sake of that one. */
+export function setReferenced(child: Pick<Child, "ref" | "unref" | "stdout" | "stderr">, referenced: boolean): void {
   for (const part of [child, child.stdout as Socket, child.stderr as Socket]) referenced ? part.ref() : part.unref();
 }
 
-function killGroup(pid: number): void {
+/** Ends a process and what it started. */
+export function killGroup(pid: number): void {
   try {
     process.kill(-pid, "SIGKILL");
   } catch (error) {

@@ -1,10 +1,13 @@
 import assert from "node:assert/strict";
 import { type ChildProcessByStdio, spawn } from "node:child_process";
-import type { Readable } from "node:stream";
+import { PassThrough, type Readable } from "node:stream";
+import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
+import { main } from "../../src/cli/main.ts";
 import { answersOk } from "./probe.ts";
-import { type ExitStatus, type ServerProcess, startProcess } from "./process.ts";
+import { type BesideTests, type ExitStatus, startProcess, waitUntilReady } from "./process.ts";
 import { waitFor } from "./wait-for.ts";
+import { WarmRun } from "./warm-process.ts";
 
 const entry = fileURLToPath(new URL("../../bin/replicast.js", import.meta.url));
 const deadlineMs = 60_000;
@@ -24,6 +27,9 @@ export interface Finished {
 
 type Child = ChildProcessByStdio<null, Readable, Readable>;
 
+/** Commands that log, listen or are ended as a process is. All others only print, and can do so anywhere. */
+const PROCESSES = new Set(["run", "demo"]);
+
 /** One command of the product, as a user's shell runs it. */
 export class RunningCommand {
   /** Resolves when it has ended, by itself or by a signal; after a minute it is ended. */
@@ -32,8 +38,8 @@ export class RunningCommand {
   readonly #output: { stdout: string; stderr: string } = { stdout: "", stderr: "" };
 
   constructor(workplace: Workplace, args: readonly string[]) {
-    const env = { PATH: process.env.PATH, HOME: workplace.directory, NO_COLOR: "1", ...workplace.env };
-    this.#child = spawn(process.execPath, [entry, ...args], { cwd: workplace.directory, env, stdio: ["ignore", "pipe", "pipe"] });
+    const { directory: cwd } = workplace;
+    this.#child = spawn(process.execPath, [entry, ...args], { cwd, env: environmentOf(workplace), stdio: ["ignore", "pipe", "pipe"] });
     this.finished = this.#follow(workplace, args);
     this.finished.catch(() => undefined);
   }
@@ -69,9 +75,36 @@ export function startCommand(workplace: Workplace, ...args: readonly string[]): 
   return new RunningCommand(workplace, args);
 }
 
-/** Runs a command to its end. @throws AssertionError where a secret was printed */
+/**
+ * Runs a command to its end: in a warm process where it logs, listens or is signalled, else in this one, which has loaded the program already
+ * and in which the leak guard sees what the command leaves open.
+ *
+ * @throws AssertionError where a secret was printed
+ */
 export async function replicast(workplace: Workplace, ...args: readonly string[]): Promise<Finished> {
-  return startCommand(workplace, ...args).finished;
+  const finished = await (args.some((word) => PROCESSES.has(word)) ? runBeside : runHere)(workplace, args);
+  checkSecrets(workplace, `replicast ${args.join(" ")}`, finished.stdout + finished.stderr);
+  return finished;
+}
+
+async function runHere(workplace: Workplace, args: readonly string[]): Promise<Finished> {
+  const [stdout, stderr] = [new PassThrough(), new PassThrough()];
+  const printed = Promise.all([text(stdout), text(stderr)]);
+  const code = await main(args, environmentOf(workplace), { stdout, stderr, cwd: workplace.directory });
+  for (const stream of [stdout, stderr]) stream.end();
+  return { code, stdout: (await printed)[0], stderr: (await printed)[1] };
+}
+
+async function runBeside(workplace: Workplace, args: readonly string[]): Promise<Finished> {
+  await using run = await WarmRun.start({ args, env: environmentOf(workplace), cwd: workplace.directory });
+  const timer = setTimeout(() => void run.kill(), deadlineMs);
+  const { code } = await run.waitForExit().finally(() => clearTimeout(timer));
+  return { code: code ?? -1, stdout: run.stdout, stderr: run.stderr };
+}
+
+/** Nothing of the environment of the tests themselves but where programs are. */
+function environmentOf({ directory, env }: Workplace): Record<string, string> {
+  return { PATH: process.env.PATH ?? "", HOME: directory, NO_COLOR: "1", ...env };
 }
 
 /** Runs a command that must end with a code, and returns what it printed on stdout. */
@@ -95,13 +128,13 @@ export function toItems<T>(stdout: string): T[] {
     .map((line) => JSON.parse(line) as T);
 }
 
-/** `replicast run`, as a service manager runs it. */
+/** `replicast run`, from when it takes events to its end. */
 export class Daemon implements AsyncDisposable {
   readonly url: string;
-  readonly #process: ServerProcess;
+  readonly #process: BesideTests;
   readonly #workplace: Workplace;
 
-  constructor(url: string, process: ServerProcess, workplace: Workplace) {
+  constructor(url: string, process: BesideTests, workplace: Workplace) {
     this.url = url;
     this.#process = process;
     this.#workplace = workplace;
@@ -145,19 +178,39 @@ export class Daemon implements AsyncDisposable {
   }
 }
 
+const NAME = "replicast run";
+const GRACE_MS = 20_000;
+
 /** Starts `replicast run` on a port of the config and resolves once it takes events. */
 export async function startDaemon(workplace: Workplace, port: number): Promise<Daemon> {
-  const url = `http://127.0.0.1:${port}`;
-  const process_ = await startProcess({
-    name: "replicast run",
+  const order = { args: ["run"], env: environmentOf(workplace), cwd: workplace.directory };
+  const run = await WarmRun.start(order, GRACE_MS);
+  const url = urlOf(port);
+  await waitUntilReady(run, { name: NAME, ready: isReadyAt(url) });
+  return new Daemon(url, run, workplace);
+}
+
+/** The same as a service manager does it, in a process that ends with it: for what a signal or a kill does to a process. */
+export async function startDaemonProcess(workplace: Workplace, port: number): Promise<Daemon> {
+  const url = urlOf(port);
+  const started = await startProcess({
+    name: NAME,
     command: process.execPath,
     args: [entry, "run"],
     cwd: workplace.directory,
-    env: { HOME: workplace.directory, NO_COLOR: "1", ...workplace.env },
-    ready: (signal) => answersOk(`${url}/readyz`, signal),
-    graceMs: 20_000,
+    env: environmentOf(workplace),
+    ready: isReadyAt(url),
+    graceMs: GRACE_MS,
   });
-  return new Daemon(url, process_, workplace);
+  return new Daemon(url, started, workplace);
+}
+
+function urlOf(port: number): string {
+  return `http://127.0.0.1:${port}`;
+}
+
+function isReadyAt(url: string): (signal: AbortSignal) => Promise<boolean> {
+  return (signal) => answersOk(`${url}/readyz`, signal);
 }
 
 /** Waits until a line of the daemon's log holds a text. */

@@ -3,6 +3,7 @@ import { S3ObjectStore } from "../../src/adapters/object-store/s3/object-store.t
 import { Relay } from "../../src/adapters/object-store/s3/relay.ts";
 import { S3Transfer, type TransferLimits } from "../../src/adapters/object-store/s3/transfer.ts";
 import type { Bucket } from "../../src/domain/bucket.ts";
+import type { Uploads } from "../../src/ports/uploads.ts";
 import type { Credentials } from "./server.ts";
 
 /** A server as the adapter under test reaches it, and every request that it answered. */
@@ -11,6 +12,8 @@ export interface AdaptedStore {
   readonly client: S3Client;
   /** S3's names of the operations, in order. */
   readonly requests: string[];
+  /** Told of each of them. */
+  onAnswered: (operation: string) => void;
 }
 
 /** Connects the product's own client to a server. */
@@ -23,20 +26,30 @@ export function adapt(name: string, server: { readonly endpoint: string; readonl
     forcePathStyle: true,
     credentials: () => server.credentials,
     maxConnections: 16,
-    onRequest: (operation) => requests.push(operation),
+    onRequest: (operation) => {
+      requests.push(operation);
+      adapted.onAnswered(operation);
+    },
   });
-  return { name, client, requests };
+  const adapted: AdaptedStore = { name, client, requests, onAnswered: () => {} };
+  return adapted;
 }
 
 export function bucketIn(store: AdaptedStore, bucket: string): Bucket {
   return { id: `s3://${new URL(store.client.endpoint).host}/${bucket}`, name: `${store.name}:${bucket}`, store: store.name, bucket };
 }
 
-/** A transfer over adapted stores, whose relay ends with it. */
+/** A transfer over adapted stores, whose relay ends with it; `newTransfer` makes others that have learned nothing yet. */
 export function transferOver(
   stores: readonly AdaptedStore[],
   limits: Partial<TransferLimits> = {},
-): { readonly transfer: S3Transfer; readonly storeOf: (bucket: Bucket) => S3ObjectStore; close(): Promise<void> } {
+  uploads?: Uploads,
+): {
+  readonly transfer: S3Transfer;
+  readonly newTransfer: () => S3Transfer;
+  readonly storeOf: (bucket: Bucket) => S3ObjectStore;
+  close(): Promise<void>;
+} {
   const relay = new Relay({
     maxIdlePerOrigin: 4,
     idleTimeoutMs: 5_000,
@@ -49,8 +62,10 @@ export function transferOver(
     if (store === undefined) throw new Error(`no store ${bucket.store}`);
     return new S3ObjectStore(bucket, store.client);
   };
+  const newTransfer = () => new S3Transfer({ storeOf, relay: () => relay, limits, uploads });
   return {
-    transfer: new S3Transfer({ storeOf, relay: () => relay, limits }),
+    transfer: newTransfer(),
+    newTransfer,
     storeOf,
     async close() {
       relay.close();

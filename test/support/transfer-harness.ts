@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import * as sdk from "@aws-sdk/client-s3";
 import type { TransferLimits } from "../../src/adapters/object-store/s3/transfer.ts";
 import type { Bucket } from "../../src/domain/bucket.ts";
+import { MemoryUploads } from "../../src/testing/memory-state/uploads.ts";
 import type { GuardsToPut, PartsToPut, TransferHarness } from "../../src/testing/transfer-contract.ts";
 import { type AdaptedStore, adapt, bucketIn, transferOver } from "./s3-adapter.ts";
 import { connect, type SdkClient } from "./sdk.ts";
@@ -27,7 +28,8 @@ export async function openTransfer({ source, destination, limits, partBytes }: T
     if (exists) await clients[store]?.createBucket(found.bucket);
     return found;
   };
-  const { transfer, storeOf, close } = transferOver(Object.values(stores), limits);
+  const uploads = new MemoryUploads();
+  const { transfer, storeOf, close } = transferOver(Object.values(stores), limits, uploads);
   const clientOf = ({ store }: Bucket) => (clients[store] as SdkClient).s3;
   return {
     transfer,
@@ -41,6 +43,15 @@ export async function openTransfer({ source, destination, limits, partBytes }: T
     partBytes,
     putParts: (at, key, upload) => putParts(clientOf(at), { Bucket: at.bucket, Key: key }, upload),
     takeRequests: ({ store }) => (stores[store]?.requests.splice(0) ?? []).sort(),
+    uploads,
+    breakOffAfter: ({ store }, parts) => {
+      const breaking = new AbortController();
+      let left = parts;
+      (stores[store] as AdaptedStore).onAnswered = (operation) => {
+        if (operation.startsWith("UploadPart") && --left === 0) breaking.abort();
+      };
+      return breaking.signal;
+    },
     openUploads: async (at) => (await clientOf(at).send(new sdk.ListMultipartUploadsCommand({ Bucket: at.bucket }))).Uploads?.length ?? 0,
     enableVersioning: async (at) => {
       const VersioningConfiguration = { Status: "Enabled" } as const;

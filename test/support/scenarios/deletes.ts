@@ -214,6 +214,8 @@ async function approved(world: MeshWorld): Promise<void> {
     const written = held[0] ?? "";
     await put(source, written, "written since");
     await waitForBody([destination], written, "written since");
+    const stillHeld = async () => (await askJson<ListDocument<HeldDeleteItem>>(world, "deletes", "list")).items.length;
+    await waitFor("its delete to be held no more", async () => (await stillHeld()) === held.length - 1);
     const { changed } = await askJson<ChangeDocument>(world, "deletes", "approve", "--all", "--yes");
     assert.equal(changed, held.length - 1);
     for (const key of held.slice(1)) await waitForBody([destination], key, undefined);

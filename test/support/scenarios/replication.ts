@@ -96,7 +96,7 @@ async function multipart(world: World): Promise<void> {
   await settle(world);
   await using daemon = await startDaemon(world, world.port);
   const { client } = world.a;
-  const parts = [randomBytes(8 * MIB), randomBytes(8 * MIB), randomBytes(3 * MIB + 5)];
+  const parts = [randomBytes(5 * MIB), randomBytes(5 * MIB), randomBytes(MIB + 5)];
   const { etag } = await client.putMultipart("photos", "video", { ...ATTRIBUTES, parts });
   assert.match(etag, /-3$/);
   await waitUntilEqual(world, "video");

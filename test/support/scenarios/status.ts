@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { isDeepStrictEqual } from "node:util";
 import type { ListDocument, ObjectDocument, ObjectListItem, StatusDocument } from "../../../src/control-plane/contract.ts";
 import { askJson, assertRefused, expectExit, replicast, startDaemon, type Workplace } from "../replicast.ts";
 import { waitFor } from "../wait-for.ts";
@@ -51,7 +52,7 @@ async function tellsTheTruth(world: World): Promise<void> {
   await using daemon = await startDaemon(world, world.port);
   await world.a.client.put("photos", KEY, { body: "x".repeat(4096) });
   await waitUntilEqual(world, KEY);
-  await waitFor("three rows", async () => completed(await askJson<StatusDocument>(world, "status")) === 3);
+  await waitUntilSettled(world);
   await readAll(world);
   await daemon.stop();
   await readAll(world);
@@ -133,7 +134,7 @@ async function throughTheServer(world: World): Promise<void> {
   await settle(world, { listen: { host: "127.0.0.1", port: world.port, tokens } });
   await world.a.client.put("photos", KEY, { body: "x".repeat(4096) });
   await using daemon = await startDaemon(world, world.port);
-  await waitFor("three rows", async () => completed(await askJson<StatusDocument>(world, "status")) === 3);
+  await waitUntilSettled(world);
   const remote: Workplace = {
     ...world,
     env: { REPLICAST_SERVER: daemon.url, REPLICAST_TOKEN: "read-token-for-this-test", REPLICAST_CONFIG: "none.yaml" },
@@ -150,8 +151,20 @@ async function throughTheServer(world: World): Promise<void> {
   assertRefused(await replicast(remote, "status"), 1, /no daemon answers/);
 }
 
-function completed(status: StatusDocument): number {
-  return status.rules[0]?.destinations.reduce((sum, { operationsCompleted }) => sum + (operationsCompleted ?? 0), 0) ?? 0;
+/** Waits until the rule has been compared and all is done: the comparison and the event may each ask for the same copies. */
+async function waitUntilSettled(world: World): Promise<void> {
+  const settled = async () => {
+    const [rule] = (await askJson<StatusDocument>(world, "status")).rules;
+    const counts = rule?.destinations.map((one) => [one.operationsCompleted, one.operationsPending]);
+    return (
+      rule?.lastSyncAt != null &&
+      isDeepStrictEqual(
+        counts,
+        [1, 1, 1].map((copies) => [copies, 0]),
+      )
+    );
+  };
+  await waitFor("three rows and nothing to wait", settled, { timeoutMs: 60_000 });
 }
 
 function sameNames(value: object, names: readonly string[]): void {

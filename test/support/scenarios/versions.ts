@@ -7,7 +7,7 @@ import { askJson, startDaemon } from "../replicast.ts";
 import { connect } from "../sdk.ts";
 import type { S3Endpoint } from "../server.ts";
 import { waitFor } from "../wait-for.ts";
-import { configure, type World } from "../world.ts";
+import { configure, type World, type WorldStore } from "../world.ts";
 import { ATTRIBUTES } from "./replication.ts";
 import type { Scenario } from "./scenario.ts";
 
@@ -55,14 +55,21 @@ function toEntry(
 
 const withoutIds = (entries: readonly Entry[]) => entries.map(({ versionId: _, ...entry }) => entry);
 /** A daemon that is killed while it finds out what a bucket honours leaves its probe. */
-const isNotOurs = ({ key }: Entry) => !key.startsWith(RESERVED_PREFIX);
+const isNotOurs = ({ key }: Pick<Entry, "key">) => !key.startsWith(RESERVED_PREFIX);
 
 async function waitUntilSameHistory(world: World): Promise<void> {
+  const sameCount = async () => (await countOf(world.b, "far")) === (await countOf(world.a, "photos"));
   const same = async () => {
     assert.deepEqual(withoutIds(await historyOf(world.b, "far")), withoutIds(await historyOf(world.a, "photos")));
     return true;
   };
+  // The order takes a request for each entry: it is read once as many are there.
+  await waitFor("b:far to have as many versions as a:photos", sameCount, PATIENCE);
   await waitFor("b:far to have the history of a:photos", same, PATIENCE);
+}
+
+async function countOf({ client }: WorldStore, bucket: string): Promise<number> {
+  return (await client.versions(bucket)).filter(isNotOurs).length;
 }
 
 /** Every object version has the bytes, metadata and tags of the one at its place. */
@@ -110,15 +117,19 @@ async function allOfIt(world: World): Promise<void> {
 
 /** The rows of a key say which version of the destination each version of the source became. */
 async function assertIdsAreMapped(world: World, key: string): Promise<void> {
-  const { entries } = await askJson<ObjectDocument>(world, "status", `a:photos/${key}`);
-  const map = new Map(entries.map(({ versionId, destinationVersionId }) => [versionId, destinationVersionId]));
   const idsOf = async (store: S3Endpoint, bucket: string) =>
     (await historyOf(store, bucket)).flatMap((entry) => (entry.key === key ? [entry.versionId] : []));
-  const here = await idsOf(world.a, "photos");
-  assert.deepEqual(
-    here.map((id) => map.get(id)),
-    await idsOf(world.b, "far"),
-  );
+  const [here, there] = [await idsOf(world.a, "photos"), await idsOf(world.b, "far")];
+  // A version is there a moment before its row says so.
+  await waitFor("every version to be mapped", async () => {
+    const { entries } = await askJson<ObjectDocument>(world, "status", `a:photos/${key}`);
+    const map = new Map(entries.map(({ versionId, destinationVersionId }) => [versionId, destinationVersionId]));
+    assert.deepEqual(
+      here.map((id) => map.get(id)),
+      there,
+    );
+    return true;
+  });
 }
 
 async function throughCrashes(world: World): Promise<void> {
@@ -126,9 +137,9 @@ async function throughCrashes(world: World): Promise<void> {
   const keys = ["a", "b", "c"];
   for (let round = 0; round < 3; round++) {
     await using daemon = await startDaemon(world, world.port);
-    const before = (await historyOf(world.b, "far")).length;
+    const before = await countOf(world.b, "far");
     const writing = Promise.all(keys.map((key) => writeHistory(world, key, 12)));
-    await waitFor("versions to arrive", async () => (await historyOf(world.b, "far")).length > before + 3, PATIENCE);
+    await waitFor("versions to arrive", async () => (await countOf(world.b, "far")) > before + 3, PATIENCE);
     await daemon.kill();
     await writing;
   }

@@ -1,0 +1,118 @@
+import assert from "node:assert/strict";
+import type { Clock } from "../../src/ports/clock.ts";
+import { type CarriedOut, carryOut } from "../../src/provisioning/carry-out.ts";
+import type { NativeBucket, NativePair } from "../../src/provisioning/native-pair.ts";
+import type { NativePlan, NativePorts, NativeWish, WishedBucket } from "../../src/provisioning/native-wish.ts";
+import { planNative } from "../../src/provisioning/plan-native.ts";
+import { LeapingClock } from "../../src/testing/leaping-clock.ts";
+import type { MemoryAws } from "../../src/testing/memory-aws.ts";
+
+export const ACCOUNT = "111111111111";
+export const OTHER_ACCOUNT = "222222222222";
+
+export function nativeBucket(bucket: string, options: Partial<NativeBucket> = {}): NativeBucket {
+  const { region = "us-east-1", account = ACCOUNT } = options;
+  return { id: `s3://aws/${region}/${bucket}`, name: `aws:${bucket}`, bucket, region, partition: "aws", account };
+}
+
+export function pairOf(source: NativeBucket, destination: NativeBucket, options: Partial<NativePair> = {}): NativePair {
+  return {
+    rule: "photos",
+    destinationId: destination.bucket,
+    source,
+    destination,
+    enabled: true,
+    prefix: "",
+    tags: {},
+    deleteMarkers: false,
+    isTwoWay: false,
+    replicationTime: false,
+    ownerOverride: false,
+    ...options,
+  };
+}
+
+export type WishOptions = Partial<Omit<NativeWish, "pairs">> & { readonly leave?: Partial<WishedBucket> };
+
+/** What a config of these pairs wishes; `sources` may stand beside those of the pairs. */
+export function wishOf(
+  pairs: readonly NativePair[],
+  { leave, ...options }: WishOptions = {},
+  sources: readonly NativeBucket[] = [],
+): NativeWish {
+  const isSource = new Set([...pairs.map(({ source }) => source.id), ...sources.map(({ id }) => id)]);
+  const all = [...sources, ...pairs.flatMap(({ source, destination }) => [source, destination])];
+  const buckets = [...new Map(all.map((bucket) => [bucket.id, bucket])).values()].map((bucket) => ({
+    bucket,
+    mayCreate: false,
+    mayVersion: true,
+    isSource: isSource.has(bucket.id),
+    kmsKeys: [],
+    ...leave,
+  }));
+  const owner = { name: "acme", path: "/replicast/acme/", tags: {} };
+  return { owner, buckets, pairs, isWhole: true, convertV1: false, replace: false, propagationMs: 15_000, ...options };
+}
+
+/** The same wish without anything wanted, as `destroy` has it. */
+export function nothingOf(wish: NativeWish): NativeWish {
+  return { ...wish, pairs: [] };
+}
+
+export interface PlaneOptions {
+  /** Whose credentials are at hand for a bucket; its own account's by default. */
+  readonly callerOf?: (bucket: NativeBucket) => string;
+  readonly clock?: Clock;
+}
+
+export function portsOf(
+  aws: MemoryAws,
+  { callerOf = ({ account }) => account, clock = new LeapingClock() }: PlaneOptions = {},
+): NativePorts {
+  return {
+    configurationOf: async (bucket) => aws.configuration(bucket.bucket, callerOf(bucket), bucket.region),
+    identityOf: async (bucket) => aws.identity(callerOf(bucket)),
+    keysOf: async (bucket) => aws.encryptionKeys(bucket.region),
+    clock,
+  };
+}
+
+export interface ApplyOptions extends PlaneOptions {
+  readonly holder?: string;
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+export function planOf(aws: MemoryAws, wish: NativeWish, options: PlaneOptions = {}): Promise<NativePlan> {
+  return planNative(wish, portsOf(aws, options));
+}
+
+export function applyTo(aws: MemoryAws, wish: NativeWish, options: ApplyOptions = {}): Promise<CarriedOut> {
+  const { holder = "test", timeoutMs = 3_600_000, signal } = options;
+  const ports = portsOf(aws, options);
+  return carryOut({
+    ports,
+    name: wish.owner.name,
+    holder,
+    timeoutMs,
+    isOptional: wish.owner.roleArn !== undefined,
+    signal,
+    plan: () => planNative(wish, ports, signal),
+  });
+}
+
+/** Applies what has to go without a problem, and again: the second time nothing may be changed. */
+export async function settleTo(aws: MemoryAws, wish: NativeWish, options: ApplyOptions = {}): Promise<CarriedOut> {
+  const outcome = await applyTo(aws, wish, options);
+  assert.deepEqual(outcome.plan.problems, []);
+  assert.equal(outcome.isComplete, true);
+  const before = aws.mutations.length;
+  const second = await applyTo(aws, wish, options);
+  assert.deepEqual(second.plan.problems, []);
+  assert.deepEqual(aws.mutations.slice(before), [], "a second apply makes no call that changes anything");
+  return outcome;
+}
+
+export function ruleIds(aws: MemoryAws, bucket: string): readonly string[] {
+  return (aws.buckets.get(bucket)?.document?.rules ?? []).map(({ id }) => id);
+}
