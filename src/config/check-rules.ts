@@ -4,6 +4,7 @@ import type { Destination, Filter, Rule } from "../domain/rule.ts";
 import { checkCycles } from "./check-cycles.ts";
 import { identity, interiorBuckets } from "./interior.ts";
 import type { Finding, Path } from "./problem.ts";
+import type { RuleSettings } from "./resolved-config.ts";
 
 /** A rule that resolved, and where it and its buckets stand in the file. */
 export interface PlacedRule {
@@ -12,8 +13,7 @@ export interface PlacedRule {
   readonly sourcePath: Path;
   /** In the order of the rule's destinations. */
   readonly destinationPaths: readonly Path[];
-  /** Whether `conflict` was written. */
-  readonly saysConflict: boolean;
+  readonly settings: Pick<RuleSettings, "engine" | "saysConflict">;
 }
 
 /** What the rules are seen among. */
@@ -31,6 +31,7 @@ export function checkRules(rules: readonly PlacedRule[], among: Surroundings): r
     ...rules.flatMap((placed) => checkVersions(placed, interior)),
     ...(among.isComplete ? rules.flatMap((placed) => checkConflict(placed, interior)) : []),
     ...rules.flatMap(checkExpirations),
+    ...rules.flatMap(checkRestore),
     ...checkRegions(rules),
     ...checkOverlaps(rules, interior),
     ...checkCycles(rules),
@@ -61,8 +62,8 @@ function checkDestinations({ rule, destinationPaths, path }: PlacedRule): readon
 }
 
 /** Two histories of versions cannot be laid into one another: every version is carried from a source to a leaf only. */
-function checkVersions({ rule, path }: PlacedRule, interior: ReadonlySet<string>): readonly Finding[] {
-  if (rule.versions !== "all") return [];
+function checkVersions({ rule, path, settings }: PlacedRule, interior: ReadonlySet<string>): readonly Finding[] {
+  if (rule.versions !== "all" || settings.engine === "native") return [];
   const at = [...path, "versions"];
   if (rule.mesh !== undefined) return [{ path: at, message: "versions: all is for one-way rules, not for a mesh", hint: CURRENT }];
   const bucket = [rule.source, ...rule.destinations.map((destination) => destination.bucket)].find((side) => interior.has(identity(side)));
@@ -73,8 +74,8 @@ function checkVersions({ rule, path }: PlacedRule, interior: ReadonlySet<string>
 
 const CURRENT = "write versions: current";
 
-function checkConflict({ rule, path, saysConflict }: PlacedRule, interior: ReadonlySet<string>): readonly Finding[] {
-  if (!saysConflict || rule.destinations.some(({ bucket }) => interior.has(identity(bucket)))) return [];
+function checkConflict({ rule, path, settings }: PlacedRule, interior: ReadonlySet<string>): readonly Finding[] {
+  if (!settings.saysConflict || rule.destinations.some(({ bucket }) => interior.has(identity(bucket)))) return [];
   const message = "there is no conflict to decide: no destination of this rule is a source";
   return [{ path: [...path, "conflict"], message, hint: "remove it; what differs at such a destination is overwritten" }];
 }
@@ -83,6 +84,13 @@ function checkExpirations({ rule, path }: PlacedRule): readonly Finding[] {
   if (!rule.expirations || rule.deletes !== "none") return [];
   const message = "has no effect: this rule replicates no deletes";
   return [{ path: [...path, "expirations"], message, hint: "write deletes: markers or deletes: propagate too, or remove it" }];
+}
+
+/** Histories wait for nothing: a version that cannot be read is passed over, and later ones are put on top. */
+function checkRestore({ rule, path, settings }: PlacedRule): readonly Finding[] {
+  if (rule.restore === undefined || rule.versions !== "all" || settings.engine === "native") return [];
+  const message = "archived versions are not restored for versions: all";
+  return [{ path: [...path, "restore"], message, hint: `remove it, or ${CURRENT}` }];
 }
 
 /** An AWS bucket is in one region; two spellings would be two rows of one bucket. */
@@ -108,28 +116,33 @@ interface Writer {
   readonly rule: Rule;
   readonly destination: Destination;
   readonly path: Path;
+  readonly isNative: boolean;
 }
 
 /**
- * Into a leaf nothing decides between two writers of a key. In an interior bucket it is known what every object descends from, so that several
+ * Into a leaf nothing decides between two writers of a key, but S3's own replication keeps what both wrote, as versions. In an interior bucket it is known what every object descends from, so that several
  * sources may write there; but the same objects from the same source would only be carried twice.
  */
 function checkOverlaps(rules: readonly PlacedRule[], interior: ReadonlySet<string>): readonly Finding[] {
-  const writers = rules.flatMap(({ rule, path, destinationPaths }) =>
-    rule.destinations.map((destination, index): Writer => ({ rule, destination, path: destinationPaths[index] ?? path })),
-  );
+  const writers = rules.flatMap(writersOf);
   const findings: Finding[] = [];
   for (const [index, writer] of writers.entries()) {
     const isInterior = interior.has(identity(writer.destination.bucket));
-    const other = writers
-      .slice(0, index)
-      .find((candidate) => mayCollide(candidate, writer) && (!isInterior || haveOneSource(candidate, writer)));
+    const other = writers.slice(0, index).find((candidate) => {
+      const mayMeet = isInterior || (candidate.isNative && writer.isNative);
+      return mayCollide(candidate, writer) && (!mayMeet || haveOneSource(candidate, writer));
+    });
     if (other === undefined) continue;
     const where = other.rule === writer.rule ? "another destination of this rule" : `rule ${other.rule.id}`;
     const message = `${where} writes the same keys of ${writer.destination.bucket.name}`;
     findings.push({ path: writer.path, message, hint: "give each its own destination prefix, or filters that no key passes both of" });
   }
   return findings;
+}
+
+function writersOf({ rule, path, destinationPaths, settings }: PlacedRule): readonly Writer[] {
+  const isNative = settings.engine === "native";
+  return rule.destinations.map((destination, index) => ({ rule, destination, path: destinationPaths[index] ?? path, isNative }));
 }
 
 function haveOneSource(a: Writer, b: Writer): boolean {

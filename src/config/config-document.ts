@@ -1,5 +1,5 @@
 import type { ConflictPolicy } from "../domain/decision.ts";
-import type { DeleteMode, Preserve, Rule } from "../domain/rule.ts";
+import type { DeleteMode, Destination, Engine, Preserve, Restore, Rule } from "../domain/rule.ts";
 import type { TokenScope } from "./resolved-config.ts";
 import type { Secret } from "./secret.ts";
 
@@ -16,6 +16,16 @@ export interface ConfigDocument {
   readonly deleteGate: { readonly max: number; readonly percent: number; readonly window: string };
   readonly retry: { readonly maxAttempts: number; readonly initial: string; readonly max: string };
   readonly schedule: { readonly sync?: string | undefined; readonly attributes: string };
+  readonly iam: IamDocument;
+}
+
+export interface IamDocument {
+  readonly path?: string | undefined;
+  readonly permissionsBoundary?: string | undefined;
+  readonly tags: Readonly<Record<string, string>>;
+  readonly roleArn?: string | undefined;
+  readonly rolePrefix?: string | undefined;
+  readonly propagation: string;
 }
 
 export interface StoreDocument {
@@ -66,18 +76,31 @@ export interface BucketMap {
   readonly bucket: string;
   readonly store?: string | undefined;
   readonly region?: string | undefined;
+  readonly account?: string | undefined;
 }
 
 export interface SourceMap extends BucketMap {
+  readonly kmsKeys?: readonly string[] | undefined;
   readonly prefix?: string | undefined;
   readonly events?: EventsDocument | undefined;
 }
 
 /** What every replica at a destination gets. */
-export interface ReplicaSettings {
+export interface ReplicaSettings extends BucketSettings {
+  readonly owner?: Destination["owner"];
   readonly storageClass?: string | undefined;
   readonly encryption?: EncryptionDocument | undefined;
 }
+
+/** Of a rule, and of a single destination or member over it. */
+export interface BucketSettings {
+  readonly replicationTime?: boolean | undefined;
+  readonly createBuckets?: boolean | undefined;
+  readonly versioning?: "require" | "enable" | undefined;
+}
+
+/** Whether what was there before is replicated; a map: unless it is more than this. */
+export type ExistingDocument = boolean | { readonly maxObjects?: number | undefined; readonly maxCost?: number | undefined };
 
 export interface EncryptionDocument {
   readonly type: "AES256" | "aws:kms";
@@ -87,12 +110,13 @@ export interface EncryptionDocument {
 export interface DestinationMap extends BucketMap, ReplicaSettings {
   readonly prefix?: string | undefined;
   readonly id?: string | undefined;
-  readonly existingObjects?: boolean | undefined;
+  readonly existingObjects?: ExistingDocument | undefined;
 }
 
 /** A member of a mesh; with `regions`, one in each of them. */
 export interface MemberMap extends BucketMap, ReplicaSettings {
   readonly regions?: readonly string[] | undefined;
+  readonly kmsKeys?: readonly string[] | undefined;
   readonly events?: EventsDocument | undefined;
 }
 
@@ -102,16 +126,21 @@ export interface RuleDocument {
   readonly source?: SourceDocument | undefined;
   readonly destinations?: readonly DestinationDocument[] | undefined;
   readonly mesh?: readonly MemberDocument[] | undefined;
-  readonly engine: "auto" | "copy";
+  readonly engine: "auto" | Engine;
   readonly enabled: boolean;
   readonly filter: FilterDocument;
   readonly preserve: Preserve;
-  readonly existingObjects: boolean;
+  readonly restore?: Restore | undefined;
+  readonly existingObjects: ExistingDocument;
+  readonly replicationTime: boolean;
+  readonly createBuckets: boolean;
+  readonly versioning: "require" | "enable";
   /** Absent where nothing was written: not every rule can have one. */
   readonly conflict?: ConflictPolicy | undefined;
   readonly deletes: DeleteMode;
   readonly expirations: boolean;
-  readonly versions: Rule["versions"];
+  /** Absent where nothing was written: what it is then depends on the engine. */
+  readonly versions?: Rule["versions"] | undefined;
   readonly transit: boolean;
   readonly stamp: Rule["stamp"];
   readonly unsafe: readonly "unconditional-deletes"[];

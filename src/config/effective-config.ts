@@ -1,4 +1,4 @@
-import type { RuleDocument } from "./config-document.ts";
+import type { IamDocument, RuleDocument } from "./config-document.ts";
 import type { LoadedConfig } from "./load.ts";
 import { isMap, leaves, type Origin } from "./precedence.ts";
 import { formatPath, type Path } from "./problem.ts";
@@ -24,7 +24,13 @@ export interface EffectiveConfig {
 export function effectiveConfig(loaded: LoadedConfig): EffectiveConfig {
   const { document, config, file } = loaded;
   const schedule = { ...document.schedule, sync: config.schedule.syncMs === null ? "off" : formatDuration(config.schedule.syncMs) };
-  const shown = redacted({ ...document, schedule, stores: shownStores(loaded), rules: document.rules.map(shownRule) });
+  const shown = redacted({
+    ...document,
+    schedule,
+    stores: shownStores(loaded),
+    rules: document.rules.map(shownRule),
+    iam: shownIam(loaded),
+  });
   const plain = isMap(shown) ? shown : {};
   const values = leaves(plain, []).map((path) => ({ path: formatPath(path), value: valueAt(plain, path), origin: originOf(path, loaded) }));
   return { file, config: plain, values };
@@ -41,9 +47,15 @@ function shownStores({ document, config }: LoadedConfig): Readonly<Record<string
   return Object.fromEntries(shown);
 }
 
-/** A mesh with the policy that is in force where none was written. */
+/** A rule with what is in force where nothing was written: which versions, and in a mesh the policy. */
 function shownRule(rule: RuleDocument): RuleDocument {
-  return rule.mesh === undefined ? rule : { ...rule, conflict: rule.conflict ?? "newest" };
+  const versions = rule.versions ?? (rule.engine === "native" ? "all" : "current");
+  const isPolicy = rule.mesh !== undefined && rule.engine !== "native";
+  return { ...rule, versions, conflict: rule.conflict ?? (isPolicy ? "newest" : undefined) };
+}
+
+function shownIam({ document, config }: LoadedConfig): IamDocument {
+  return { ...document.iam, path: config.iam.path };
 }
 
 function namedStores(config: ResolvedConfig): Readonly<Record<string, ResolvedStore>> {

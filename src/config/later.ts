@@ -20,7 +20,6 @@ const REMOVE = "remove it; this version does without";
 const TOP: readonly Later[] = [
   { key: "runtime", accepts: ["standalone"], refuses: ["cluster", "aws"], keep: true, hint: "write runtime: standalone, or leave it out" },
   { key: "alerts", accepts: [[]], hint: "remove it; watch the metrics instead" },
-  { key: "iam" },
   { key: "autopilot" },
   { key: "unsafe", accepts: [[]] },
 ];
@@ -32,27 +31,10 @@ const STORE_LIMITS: readonly Later[] = [
   { key: "bandwidth", hint: "set limits.bandwidth for all stores" },
 ];
 
-const RULE: readonly Later[] = [
-  { key: "engine", refuses: ["native"], accepts: ["auto", "copy"], keep: true, hint: "write engine: copy, or leave it out" },
-  { key: "replicationTime", accepts: [false, "false"] },
-  { key: "createBuckets", accepts: [false, "false"], hint: "create the buckets first" },
-  { key: "versioning", accepts: ["require"], refuses: ["enable"], hint: "turn versioning on yourself where you want it" },
-  { key: "limits", hint: "set limits for all rules, or requestsPerSecond on a store" },
-];
-
-/** Of sources and of members of a mesh. */
-const SOURCE: readonly Later[] = [{ key: "account" }, { key: "owner" }];
-
-const DESTINATION: readonly Later[] = [
-  { key: "account" },
-  { key: "owner" },
-  { key: "replicationTime", accepts: [false, "false"] },
-  { key: "createBuckets", accepts: [false, "false"], hint: "create the bucket first" },
-  { key: "versioning", accepts: ["require"], refuses: ["enable"] },
-];
+const RULE: readonly Later[] = [{ key: "limits", hint: "set limits for all rules, or requestsPerSecond on a store" }];
 
 /** The words of every later key, for telling a slip of the pen from a feature. */
-export const LATER_KEYS: readonly string[] = [...new Set([TOP, RULE, DESTINATION].flat().map((later) => later.key))];
+export const LATER_KEYS: readonly string[] = [...new Set([TOP, RULE].flat().map((later) => later.key))];
 
 /** What asks for nothing and is therefore accepted, by the place of its map in a config (`*` for any index). */
 export function acceptedLater(): readonly { readonly path: Path; readonly key: string; readonly values: readonly unknown[] }[] {
@@ -60,7 +42,6 @@ export function acceptedLater(): readonly { readonly path: Path; readonly key: s
   const places: readonly (readonly [Path, readonly Later[]])[] = [
     [[], TOP],
     [rule, RULE],
-    [[...rule, "destinations", "*"], DESTINATION],
   ];
   return places.flatMap(([path, table]) =>
     table.flatMap(({ key, keep, accepts }) => (keep || accepts === undefined ? [] : [{ path, key, values: accepts }])),
@@ -105,25 +86,7 @@ function visitStore(store: unknown, path: Path, findings: Finding[]): unknown {
 }
 
 function visitRule(rule: unknown, path: Path, findings: Finding[]): unknown {
-  const value = edit(rule, {
-    source: (source) => strip(source, { table: SOURCE, path: [...path, "source"], findings }),
-    mesh: (list) => eachItem(list, (item, index) => strip(item, { table: SOURCE, path: [...path, "mesh", index], findings })),
-    existingObjects: (setting) => visitExisting(setting, [...path, "existingObjects"], findings),
-    destinations: (list) => eachItem(list, (item, index) => visitDestination(item, [...path, "destinations", index], findings)),
-  });
-  return strip(value, { table: RULE, path, findings });
-}
-
-function visitDestination(destination: unknown, path: Path, findings: Finding[]): unknown {
-  const value = edit(destination, { existingObjects: (setting) => visitExisting(setting, [...path, "existingObjects"], findings) });
-  return strip(value, { table: DESTINATION, path, findings });
-}
-
-function visitExisting(setting: unknown, path: Path, findings: Finding[]): unknown {
-  if (!isMap(setting)) return setting;
-  const what = Object.keys(setting).join(" and ") || "a map";
-  findings.push({ path, message: notAvailable(`existingObjects with ${what}`), hint: "write existingObjects: true or false" });
-  return undefined;
+  return strip(rule, { table: RULE, path, findings });
 }
 
 interface Stripping {

@@ -1,15 +1,24 @@
-import type { Destination, Rule } from "../domain/rule.ts";
+import type { Destination, Engine, Rule } from "../domain/rule.ts";
 import { identity, interiorBuckets } from "./interior.ts";
 
 /** What a person should know of one source → destination pair: that it is of a mesh or meets other writers, its deletes, what it carries on. */
-export function pairNotes(rule: Rule, destination: Destination, rules: readonly Rule[]): readonly string[] {
-  return [...standing(rule, destination, rules), ...deletes(rule), ...versions(rule), ...transit(rule, rules)];
+export function pairNotes(rule: Rule, destination: Destination, { rules, engine = "copy" }: Among): readonly string[] {
+  const versioned = engine === "native" ? ["every version is replicated"] : versions(rule);
+  return [...standing(rule, destination, { rules, engine }), ...deletes(rule), ...versioned, ...transit(rule, rules)];
 }
 
-function standing(rule: Rule, { bucket }: Destination, rules: readonly Rule[]): readonly string[] {
-  if (rule.mesh !== undefined) return [`mesh of ${rule.mesh.length}, conflict: ${rule.conflict}`];
+/** What a pair is seen among. */
+export interface Among {
+  readonly rules: readonly Rule[];
+  /** The one that serves the pair. @defaultValue copy */
+  readonly engine?: Engine | undefined;
+}
+
+function standing(rule: Rule, { bucket }: Destination, { rules, engine }: Among): readonly string[] {
+  const policy = engine === "native" ? "" : `, conflict: ${rule.conflict}`;
+  if (rule.mesh !== undefined) return [`mesh of ${rule.mesh.length}${policy}`];
   if (!interiorBuckets(rules).has(identity(bucket))) return [];
-  return [`${bucket.name} is interior: it is also a source, conflict: ${rule.conflict}`];
+  return [`${bucket.name} is interior: it is also a source${policy}`];
 }
 
 function deletes({ deletes: mode, expirations, unsafeDeletes }: Rule): readonly string[] {

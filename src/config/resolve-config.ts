@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import type { GateLimits } from "../domain/delete-gate.ts";
+import { checkEngines } from "./check-engines.ts";
 import { checkRules } from "./check-rules.ts";
 import type { ConfigDocument, RuleDocument, StoreDocument } from "./config-document.ts";
 import type { Finding, Path } from "./problem.ts";
@@ -8,6 +9,7 @@ import { credentialsProblem, DEFAULT_STORE, defaultStore, resolveLimits, resolve
 import {
   type Environment,
   type EventsSetting,
+  type Iam,
   type Listen,
   type ResolvedBucket,
   type ResolvedConfig,
@@ -76,7 +78,7 @@ function resolveRules(parts: ConfigParts, stores: Readonly<Record<string, Resolv
   const found = perRule.flat();
   const certain = found.filter((resolution) => !scope.isUnknown(resolution.path) && !usesAny(resolution, refused));
   const isComplete = documents.length === parts.rules.length && perRule.every((resolutions) => resolutions.length > 0);
-  scope.findings.push(...checkRules(certain, { rules: found.map(({ rule }) => rule), isComplete }));
+  scope.findings.push(...checkRules(certain, { rules: found.map(({ rule }) => rule), isComplete }), ...checkEngines(certain));
   return found;
 }
 
@@ -156,7 +158,13 @@ function assemble(document: ConfigDocument, { stores, resolutions, state, scope 
       document,
       settings.map(([, setting]) => setting),
     ),
+    iam: resolveIam(document),
   });
+}
+
+function resolveIam({ name, iam }: ConfigDocument): Iam {
+  const { path = `/replicast/${name}/`, propagation, ...rest } = iam;
+  return { path, ...rest, propagationMs: parseDuration(propagation) ?? 0 };
 }
 
 /** The stores that rules made by naming URLs. */
@@ -166,8 +174,7 @@ function urlStores(placed: readonly ResolvedBucket[], stores: Readonly<Record<st
 }
 
 function settingsFor(resolution: RuleResolution, document: ConfigDocument): RuleSettings {
-  const { engine, events, limits, renamedFrom } = resolution;
-  return { engine, events, limits, renamedFrom, syncMs: syncOf(document.schedule.sync, events) };
+  return { ...resolution.settings, syncMs: syncOf(document.schedule.sync, resolution.settings.events) };
 }
 
 function gateLimits({ deleteGate }: ConfigDocument): GateLimits {

@@ -1,32 +1,30 @@
 import type { Bucket } from "../domain/bucket.ts";
 import { ReplicationError } from "../domain/error.ts";
 import type { Destination, Filter, Rule } from "../domain/rule.ts";
-import type { PlacedRule } from "./check-rules.ts";
+import type { PlacedLeg } from "./check-engines.ts";
 import type {
+  BucketMap,
+  BucketSettings,
   DestinationMap,
   EventsDocument,
+  ExistingDocument,
   FilterDocument,
   MemberDocument,
   ReplicaSettings,
   RuleDocument,
   SourceMap,
 } from "./config-document.ts";
+import { nativeOnly } from "./native-only.ts";
 import type { Path } from "./problem.ts";
 import { resolveMembers } from "./resolve-mesh.ts";
 import { resolveEvents, resolveLimits } from "./resolve-store.ts";
-import type { EventsSetting, Limits, ResolvedBucket } from "./resolved-config.ts";
+import type { BackfillLimits, BucketLeave, EventsSetting, ResolvedBucket, RuleSettings } from "./resolved-config.ts";
 import { attempt, bucketOf, mapOf, type RuleScope } from "./spelled-bucket.ts";
 import { parseSize } from "./units.ts";
 
 /** A rule in the words of the domain, with what the domain leaves out. */
-export interface RuleResolution extends PlacedRule {
-  readonly engine: "auto" | "copy";
-  readonly events: EventsSetting;
-  readonly limits: Limits;
-  readonly renamedFrom: string | undefined;
-  readonly source: ResolvedBucket;
-  /** In the order of the rule's destinations. */
-  readonly destinations: readonly ResolvedBucket[];
+export interface RuleResolution extends PlacedLeg {
+  readonly settings: Omit<RuleSettings, "syncMs">;
 }
 
 /**
@@ -44,16 +42,23 @@ export function resolveRule(document: RuleDocument, path: Path, scope: RuleScope
 interface Direction {
   readonly source: ResolvedBucket;
   readonly sourcePath: Path;
-  readonly events: EventsSetting;
+  /** What was said of the source alone. */
+  readonly spelled: SourceSettings;
+  /** What may be done to the source. */
+  readonly leave: BucketLeave;
   readonly destinations: readonly PlacedDestination[];
   /** Canonical ids of all members. */
   readonly mesh?: readonly string[];
 }
 
+type SourceSettings = Pick<SourceMap, "account" | "events" | "kmsKeys">;
+
 interface PlacedDestination {
   readonly destination: Destination;
   readonly placed: ResolvedBucket;
   readonly path: Path;
+  readonly leave: BucketLeave;
+  readonly limits: BackfillLimits | undefined;
 }
 
 function oneWay(document: RuleDocument, path: Path, scope: RuleScope): readonly Direction[] {
@@ -67,7 +72,8 @@ function oneWay(document: RuleDocument, path: Path, scope: RuleScope): readonly 
   });
   const found = destinations.filter((item) => item !== undefined);
   if (source === undefined || found.length < destinations.length) return [];
-  return [{ source, sourcePath, events: eventsOf(source, spelled.events), destinations: found }];
+  const leave = { create: false, enableVersioning: document.versioning === "enable" };
+  return [{ source, sourcePath, spelled, leave, destinations: found }];
 }
 
 interface Place {
@@ -79,17 +85,17 @@ interface Place {
 function bothWays(document: RuleDocument, mesh: readonly MemberDocument[], { path, scope }: Place): readonly Direction[] {
   const members = resolveMembers(mesh, [...path, "mesh"], scope) ?? [];
   const ids = members.map(({ placed }) => placed.bucket.id);
-  const { existingObjects } = document;
-  const replicas = members.map((member) => {
-    const { bucket } = member.placed;
-    const settings = replicaSettings(member.document);
-    const destination = { id: bucket.name, canonicalId: bucket.id, bucket, prefix: "", ...settings, existingObjects };
-    return { destination, placed: member.placed, path: member.path };
+  const replicas = members.map(({ document: spelled, placed, path: at }): PlacedDestination => {
+    const { bucket } = placed;
+    const settings = replicaSettings(spelled, document);
+    const destination = { id: bucket.name, canonicalId: bucket.id, bucket, prefix: "", ...settings, ...existing(document.existingObjects) };
+    return { destination, placed, path: at, leave: leaveOf(spelled, document), limits: limitsOf(document.existingObjects) };
   });
-  return members.map(({ document: { events }, placed, path: sourcePath }, index) => ({
+  return members.map(({ document: spelled, placed, path: sourcePath }, index) => ({
     source: placed,
     sourcePath,
-    events: eventsOf(placed, events),
+    spelled,
+    leave: leaveOf(spelled, document),
     destinations: replicas.filter((_, other) => other !== index),
     mesh: ids,
   }));
@@ -98,24 +104,40 @@ function bothWays(document: RuleDocument, mesh: readonly MemberDocument[], { pat
 function destinationOf(document: DestinationMap, rule: RuleDocument, scope: RuleScope): Omit<PlacedDestination, "path"> {
   const placed = bucketOf(document, scope);
   const { bucket } = placed;
-  const prefix = document.prefix ?? "";
+  const { prefix = "", existingObjects = rule.existingObjects } = document;
   const destination = {
     id: document.id ?? bucket.name,
     canonicalId: canonicalId(bucket, prefix),
     bucket,
     prefix,
-    ...replicaSettings(document),
-    existingObjects: document.existingObjects ?? rule.existingObjects,
+    ...replicaSettings(document, rule),
+    ...existing(existingObjects),
   };
-  return { destination, placed };
+  return { destination, placed, leave: leaveOf(document, rule), limits: limitsOf(existingObjects) };
+}
+
+/** A limit is no refusal: only who replicates can tell whether it is reached. */
+function existing(document: ExistingDocument): Pick<Destination, "existingObjects"> {
+  return { existingObjects: document !== false };
+}
+
+function limitsOf(document: ExistingDocument): BackfillLimits | undefined {
+  return typeof document === "boolean" ? undefined : document;
+}
+
+function leaveOf(spelled: BucketSettings, rule: RuleDocument): BucketLeave {
+  return { create: spelled.createBuckets ?? rule.createBuckets, enableVersioning: (spelled.versioning ?? rule.versioning) === "enable" };
 }
 
 function canonicalId(bucket: Bucket, prefix: string): string {
   return prefix === "" ? bucket.id : `${bucket.id}/${prefix}`;
 }
 
-function replicaSettings({ storageClass, encryption }: ReplicaSettings): Pick<Destination, "storageClass" | "encryption"> {
-  return { storageClass, encryption };
+type Replicas = Pick<Destination, "storageClass" | "encryption" | "account" | "owner" | "replicationTime">;
+
+function replicaSettings(spelled: ReplicaSettings & Pick<BucketMap, "account">, rule: RuleDocument): Replicas {
+  const { storageClass, encryption, account, owner, replicationTime = rule.replicationTime } = spelled;
+  return { storageClass, encryption, account, owner, replicationTime };
 }
 
 function eventsOf({ store }: ResolvedBucket, written: EventsDocument | undefined): EventsSetting {
@@ -128,24 +150,40 @@ interface Placing {
 }
 
 function resolutionOf(document: RuleDocument, direction: Direction, { path, filter }: Placing): RuleResolution {
-  const { source, destinations, events, sourcePath } = direction;
+  const { source, destinations, sourcePath } = direction;
   return {
     rule: ruleOf(document, direction, filter),
     path,
     sourcePath,
     destinationPaths: destinations.map((item) => item.path),
-    saysConflict: document.conflict !== undefined,
-    engine: document.engine,
-    events,
-    limits: resolveLimits(document.limits),
-    renamedFrom: document.renamedFrom,
+    settings: settingsOf(document, direction),
+    nativeOnly: nativeOnly(document, path),
     source,
     destinations: destinations.map((item) => item.placed),
   };
 }
 
+function settingsOf(document: RuleDocument, { source, spelled, leave, destinations }: Direction): RuleResolution["settings"] {
+  const { engine, renamedFrom, versions, conflict } = document;
+  const limited = destinations.flatMap(({ destination, limits }) =>
+    limits === undefined ? [] : [[destination.canonicalId, limits] as const],
+  );
+  return {
+    engine,
+    events: eventsOf(source, spelled.events),
+    limits: resolveLimits(document.limits),
+    renamedFrom,
+    sourceAccount: spelled.account,
+    kmsKeys: spelled.kmsKeys ?? [],
+    buckets: leavesOf([[source.bucket, leave], ...destinations.map((item) => [item.placed.bucket, item.leave] as const)]),
+    backfillLimits: Object.fromEntries(limited),
+    saysVersions: versions !== undefined,
+    saysConflict: conflict !== undefined,
+  };
+}
+
 function ruleOf(document: RuleDocument, { source, destinations, mesh }: Direction, filter: Filter): Rule {
-  const { id, preserve, enabled, conflict = "newest", deletes, expirations, versions, transit, stamp, unsafe } = document;
+  const { id, preserve, enabled, conflict = "newest", deletes, expirations, versions = "current", transit, stamp, unsafe } = document;
   return {
     id,
     source: source.bucket,
@@ -158,10 +196,21 @@ function ruleOf(document: RuleDocument, { source, destinations, mesh }: Directio
     deletes,
     expirations,
     versions,
+    ...(document.restore === undefined ? {} : { restore: document.restore }),
     transit,
     stamp,
     unsafeDeletes: unsafe.includes("unconditional-deletes"),
   };
+}
+
+/** A bucket may be named more than once, under several prefixes. */
+function leavesOf(leaves: readonly (readonly [Bucket, BucketLeave])[]): Readonly<Record<string, BucketLeave>> {
+  const found: Record<string, BucketLeave> = {};
+  for (const [{ id }, { create, enableVersioning }] of leaves) {
+    const known = found[id];
+    found[id] = { create: create || known?.create === true, enableVersioning: enableVersioning || known?.enableVersioning === true };
+  }
+  return found;
 }
 
 function sourcePrefix({ source }: RuleDocument): string | undefined {

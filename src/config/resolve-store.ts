@@ -17,6 +17,7 @@ export function resolveStore(alias: string, document: StoreDocument, env: Enviro
   return {
     alias,
     endpoint,
+    isAws: document.endpoint === undefined || awsRegionOf(endpoint) !== undefined,
     region: document.region ?? fallback,
     forcePathStyle: document.forcePathStyle ?? endpoint !== undefined,
     credentials: resolveCredentials(document.credentials ?? {}),

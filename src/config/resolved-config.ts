@@ -1,7 +1,7 @@
 import type { Bucket } from "../domain/bucket.ts";
 import type { GateLimits } from "../domain/delete-gate.ts";
 import { ReplicationError } from "../domain/error.ts";
-import type { Rule } from "../domain/rule.ts";
+import type { Engine, Rule } from "../domain/rule.ts";
 import type { Secret } from "./secret.ts";
 
 /** How a store is signed for. */
@@ -30,6 +30,8 @@ export interface ResolvedStore {
   readonly alias: string;
   /** Absent: AWS, the endpoint by the bucket's region. */
   readonly endpoint: string | undefined;
+  /** No endpoint was written, or one of AWS's own; that the environment puts another in AWS's place changes nothing. */
+  readonly isAws: boolean;
   readonly region: string;
   readonly forcePathStyle: boolean;
   readonly credentials: Credentials;
@@ -48,7 +50,8 @@ export interface ResolvedBucket {
 
 /** What a rule has beside the decisions of the domain. */
 export interface RuleSettings {
-  readonly engine: "auto" | "copy";
+  /** As written: who serves an `auto` rule is decided by `apply`. */
+  readonly engine: "auto" | Engine;
   /** Of the source. */
   readonly events: EventsSetting;
   readonly limits: Limits;
@@ -56,6 +59,48 @@ export interface RuleSettings {
   readonly syncMs: number | null;
   /** The id its rows may still be known by. */
   readonly renamedFrom?: string | undefined;
+  /** The account that has the source bucket, 12 digits; absent: the one of the credentials. */
+  readonly sourceAccount?: string | undefined;
+  /** KMS keys that the source's objects are encrypted with, as written: ARN, id or alias. Empty: they are found out. */
+  readonly kmsKeys: readonly string[];
+  /** What may be done to the rule's buckets, source and destinations, by canonical id; read through {@link leaveFor}. */
+  readonly buckets: Readonly<Record<string, BucketLeave>>;
+  /** By the destination's canonical id; not here: no limit. */
+  readonly backfillLimits: Readonly<Record<string, BackfillLimits>>;
+  /** Whether `versions` was written: where it was not, `versions` of the rule means the copy engine alone. */
+  readonly saysVersions: boolean;
+  /** Whether `conflict` was written. */
+  readonly saysConflict: boolean;
+}
+
+/** What `apply` may do to a bucket without asking. */
+export interface BucketLeave {
+  /** It is created where it is missing. */
+  readonly create: boolean;
+  /** Versioning is turned on, which cannot be undone. */
+  readonly enableVersioning: boolean;
+}
+
+/** What was there before the rule is not replicated where it is more than this. */
+export interface BackfillLimits {
+  readonly maxObjects?: number | undefined;
+  /** In US dollars. */
+  readonly maxCost?: number | undefined;
+}
+
+/** How roles are made for S3's own replication. */
+export interface Iam {
+  /** With '/' at both ends. */
+  readonly path: string;
+  readonly permissionsBoundary?: string | undefined;
+  /** On every role, beside replicast's own. */
+  readonly tags: Readonly<Record<string, string>>;
+  /** A role of one's own for all sources: it is used, never changed. */
+  readonly roleArn?: string | undefined;
+  /** Begins the names of roles; the name of the config where absent. */
+  readonly rolePrefix?: string | undefined;
+  /** How long a role that was made or changed is left alone before S3 is told of it. */
+  readonly propagationMs: number;
 }
 
 export const TOKEN_SCOPES = ["events", "read", "admin"] as const;
@@ -99,6 +144,7 @@ export interface ResolvedConfig {
   readonly deleteGate: GateLimits;
   readonly retry: Retry;
   readonly schedule: Schedule;
+  readonly iam: Iam;
 }
 
 /** What the settings of a rule are kept under: its id, with the source where it is one of several of a mesh. */
@@ -111,6 +157,19 @@ export function settingsOf(config: ResolvedConfig, rule: Rule): RuleSettings {
   const settings = config.ruleSettings[settingsKey(rule)];
   if (settings === undefined) throw new ReplicationError("Internal", `the config has no settings of rule ${rule.id}`);
   return settings;
+}
+
+/** A bucket that the rules name, by canonical id, with its store. */
+export function placedBucket(config: ResolvedConfig, bucketId: string): ResolvedBucket {
+  const placed = config.buckets[bucketId];
+  if (placed === undefined) throw new ReplicationError("Internal", `the config has no bucket ${bucketId}`);
+  return placed;
+}
+
+/** What may be done to a bucket: what any rule that names it lets be done. */
+export function leaveFor(config: ResolvedConfig, bucketId: string): BucketLeave {
+  const leaves = Object.values(config.ruleSettings).flatMap(({ buckets }) => buckets[bucketId] ?? []);
+  return { create: leaves.some(({ create }) => create), enableVersioning: leaves.some(({ enableVersioning }) => enableVersioning) };
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>;

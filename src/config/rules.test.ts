@@ -71,6 +71,16 @@ describe("a rule", () => {
     assert.deepEqual(settingsOf(config, rule).events, { type: "webhook", arn: "arn:minio:sqs::a:webhook" });
   });
 
+  it("asks archives for nothing unless it says for how long", () => {
+    const restored = (restore: string) => only(load([`source: a:x, destinations: [b:x], restore: ${restore}`])).restore;
+    assert.deepEqual(restored("{}"), { days: 3, tier: "Standard" });
+    assert.deepEqual(restored('{ days: "10", tier: Bulk }'), { days: 10, tier: "Bulk" });
+    const tier = "restore: { tier: Slow }";
+    assert.equal(said([`source: a:x, destinations: [b:x], ${tier}`]).length, 1);
+    const [refused] = said(["source: a:x, destinations: [b:x], versions: all, restore: {}"]);
+    assert.match(refused ?? "", /^rules\[0\]\.restore: .*versions: all/);
+  });
+
   it("is under a delete gate with the documented limits, or the given ones", () => {
     assert.deepEqual(load([]).deleteGate, { max: 1000, percent: 10, windowMs: 600_000 });
     assert.deepEqual(load([], "deleteGate: { max: 5, percent: 1, window: 30s }\n").deleteGate, { max: 5, percent: 1, windowMs: 30_000 });
@@ -280,7 +290,7 @@ describe("pairNotes", () => {
     const config = load(rules);
     const rule = config.rules[index];
     assert.ok(rule);
-    return pairNotes(rule, rule.destinations[0] as Destination, config.rules).join("; ");
+    return pairNotes(rule, rule.destinations[0] as Destination, config).join("; ");
   }
 
   it("says nothing of a plain copy", () => assert.equal(notes(["source: a:x, destinations: [b:x]"]), ""));

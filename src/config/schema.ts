@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { ENGINES } from "../domain/rule.ts";
 import type { ConfigDocument, RuleDocument, StoreDocument } from "./config-document.ts";
 import { isMap } from "./precedence.ts";
 import type { Path } from "./problem.ts";
@@ -13,6 +14,9 @@ export const AWS_REGION: RegExp = /^(?:[a-z]{2}|us-gov|us-iso[a-z]?)-[a-z]+-\d{1
 export const MISSING_SIDE = "is missing";
 export const TWO_FORMS = "stands beside source or destinations";
 export const TOO_FEW_MEMBERS = "needs two members at least";
+
+/** On roles, beside replicast's own. */
+const MAX_TAGS = 40;
 
 const text = z.string().min(1, "must not be empty");
 const id = z.string().regex(/^[A-Za-z0-9._-]+$/, 'may hold letters, digits, ".", "-" and "_" only');
@@ -36,6 +40,15 @@ const size = z.union([
 ]);
 
 const endpoint = z.string().refine(isEndpoint, "must be http(s)://host[:port] without a path, query or credentials");
+
+/** Also a fraction, as amounts of money are. */
+const fraction = z.string().refine((value) => /^\d+(?:\.\d+)?$/.test(value), "must be a number");
+const amount = z.union([z.number().min(0), fraction.transform(Number)]);
+
+const account = z.string().refine((value) => /^\d{12}$/.test(value), "must be the 12 digits of an AWS account");
+const kmsKeys = z.array(text).min(1, "must name at least one key");
+const engine = z.enum(["auto", ...ENGINES]);
+const versioning = z.enum(["require", "enable"]);
 
 const limits = z.strictObject({
   concurrency: integer(1, 65_536).optional(),
@@ -70,19 +83,31 @@ const store = z.strictObject({
   limits: limits.optional(),
 });
 
-const bucketMap = z.strictObject({ bucket: text, store: text.optional(), region: text.optional() });
-const sourceMap = bucketMap.extend({ prefix: z.string().optional(), events: events.optional() });
+const bucketMap = z.strictObject({ bucket: text, store: text.optional(), region: text.optional(), account: account.optional() });
+const sourceMap = bucketMap.extend({ prefix: z.string().optional(), events: events.optional(), kmsKeys: kmsKeys.optional() });
 const encryption = z
   .strictObject({ type: z.enum(["AES256", "aws:kms"]), keyId: text.optional() })
   .refine(({ type, keyId }) => type === "aws:kms" || keyId === undefined, { path: ["keyId"], error: "needs type: aws:kms" });
-const replicaMap = bucketMap.extend({ storageClass: text.optional(), encryption: encryption.optional() });
+const replicaMap = bucketMap.extend({
+  storageClass: text.optional(),
+  encryption: encryption.optional(),
+  owner: z.enum(["source", "destination"]).optional(),
+  replicationTime: flag.optional(),
+  createBuckets: flag.optional(),
+  versioning: versioning.optional(),
+});
+const existingLimits = z
+  .strictObject({ maxObjects: integer(0).optional(), maxCost: amount.optional() })
+  .refine(({ maxObjects, maxCost }) => maxObjects !== undefined || maxCost !== undefined, "needs maxObjects or maxCost");
+const existingObjects = z.union([flag, existingLimits]);
 const destinationMap = replicaMap.extend({
   prefix: z.string().optional(),
   id: text.optional(),
-  existingObjects: flag.optional(),
+  existingObjects: existingObjects.optional(),
 });
 const memberMap = replicaMap.extend({
   regions: z.array(text).min(1, "must name at least one region").optional(),
+  kmsKeys: kmsKeys.optional(),
   events: events.optional(),
 });
 const regionMap = z
@@ -110,6 +135,11 @@ const preserve = z.strictObject({
   encryption: flag.default(true),
 });
 
+const restore = z.strictObject({
+  days: integer(1, 365).default(3),
+  tier: z.enum(["Standard", "Bulk", "Expedited"]).default("Standard"),
+});
+
 const ruleMap = z.strictObject({
   id,
   source: z.union([text, sourceMap, regionMap]).optional(),
@@ -121,15 +151,19 @@ const ruleMap = z.strictObject({
     .array(z.union([text, memberMap, regionMap]))
     .refine((members) => members.flatMap(bucketsOf).length > 1, TOO_FEW_MEMBERS)
     .optional(),
-  engine: z.enum(["auto", "copy"]).default("auto"),
+  engine: engine.default("auto"),
   enabled: flag.default(true),
   filter: filter.prefault({}),
   preserve: preserve.prefault({}),
-  existingObjects: flag.default(true),
+  restore: restore.optional(),
+  existingObjects: existingObjects.default(true),
+  replicationTime: flag.default(false),
+  createBuckets: flag.default(false),
+  versioning: versioning.default("require"),
   conflict: z.enum(["newest", "priority", "hold"]).optional(),
   deletes: z.enum(["none", "markers", "propagate"]).default("none"),
   expirations: flag.default(false),
-  versions: z.enum(["current", "all"]).default("current"),
+  versions: z.enum(["current", "all"]).optional(),
   transit: flag.default(false),
   stamp: z.enum(["interior", "always", "never"]).default("interior"),
   unsafe: z.array(z.literal("unconditional-deletes")).default([]),
@@ -169,6 +203,37 @@ const listen = z.strictObject({
 const name = z.string().regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, 'may hold lower-case letters, digits and "-" only (at most 63)');
 const alias = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'a store is named by letters, digits, ".", "-" and "_"');
 
+/** https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html */
+const iam = z.strictObject({
+  path: z
+    .string()
+    .regex(/^\/(?:[!-~]+\/)?$/, 'must begin and end with "/", as in /replicast/')
+    .max(512, "must have at most 512 characters")
+    .optional(),
+  permissionsBoundary: z
+    .string()
+    .regex(/^arn:[a-z-]+:iam::(?:aws|\d{12}):policy\/.+$/, "must be the ARN of a policy")
+    .optional(),
+  tags: z
+    .record(
+      z
+        .string()
+        .regex(/^(?!aws:|replicast:).{1,128}$/is, "is no tag of one's own: 1 to 128 characters, not beginning with aws: or replicast:"),
+      z.string().max(256, "must have at most 256 characters"),
+    )
+    .refine((tags) => Object.keys(tags).length <= MAX_TAGS, `must be at most ${MAX_TAGS}: a role has 50, some of them replicast's own`)
+    .default({}),
+  roleArn: z
+    .string()
+    .regex(/^arn:[a-z-]+:iam::\d{12}:role\/.+$/, "must be the ARN of a role")
+    .optional(),
+  rolePrefix: z
+    .string()
+    .regex(/^[\w+=,.@-]{1,40}$/, 'may hold letters, digits and "+=,.@_-" only (at most 40)')
+    .optional(),
+  propagation: duration.default("15s"),
+});
+
 const config = z.strictObject({
   version: z.literal(1).default(1),
   name: name.default("replicast"),
@@ -183,6 +248,7 @@ const config = z.strictObject({
     .strictObject({ maxAttempts: integer(1).default(10), initial: duration.default("1s"), max: duration.default("15m") })
     .prefault({}),
   schedule: z.strictObject({ sync: durationOrOff.optional(), attributes: durationOrOff.default("7d") }).prefault({}),
+  iam: iam.prefault({}),
 });
 
 /** Fails to compile where the schema and the written types part. */

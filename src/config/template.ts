@@ -28,6 +28,7 @@ rules:
     # existingObjects: true       # also copy what was there before the rule
     # deletes: none               # none | markers | propagate
     # preserve: { tags: true, storageClass: true, acl: false, objectLock: true, encryption: true }
+    # engine: auto                # auto | copy | native (S3's own replication, which apply sets up)
     # enabled: true
   # - id: team                    # two-way and more: every member to all others
   #   mesh: [minio:team, "team-copy@us-east-1"]

@@ -64,7 +64,9 @@ export function addApi(app: Hono, options: ApiOptions, guard: Guard): void {
   paths.get("/conflicts/:id", (context) => queryConflict(scope, parameter(context, "id")));
   const { events: feed, closing } = options;
   if (feed !== undefined)
-    paths.stream("/events", (context) => outcomeStream({ rules: scope.rules, feed, closing, rule: ruleQuery(scope, context) }));
+    paths.stream("/events", (context) =>
+      outcomeStream({ rules: scope.rules, engineOf: scope.engineOf, feed, closing, rule: ruleQuery(scope, context) }),
+    );
 }
 
 /** Before the paths that read, of which some hold an id where these hold a word. */

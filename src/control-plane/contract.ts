@@ -29,6 +29,17 @@ export interface RuleStatus {
   readonly direction: "forward" | "reverse";
   readonly lastSyncAt: string | null;
   readonly destinations: readonly DestinationStatus[];
+  /** Of rules that S3 serves: the latest S3 batch job at a source of the rule. Null: there is none, or nobody may know. */
+  readonly batchJob?: BatchJobStatus | null;
+}
+
+export interface BatchJobStatus {
+  readonly id: string;
+  readonly status: "WAITING" | "RUNNING" | "COMPLETED" | "FAILED" | "CANCELLED";
+  /** Null until S3 has counted them. */
+  readonly total: number | null;
+  readonly succeeded: number | null;
+  readonly failed: number | null;
 }
 
 export interface DestinationStatus {
@@ -42,13 +53,24 @@ export interface DestinationStatus {
   readonly operationsHeld: number | null;
   readonly oldestPendingAt: string | null;
   readonly replicationLatencyMs: LatencyPercentiles | null;
+  /** Of rules that S3 serves: its own rules behind this destination, one for each source. */
+  readonly s3Rules?: readonly S3RuleStatus[];
 }
 
+/** S3 tells of the worst alone: then the others are null. */
 export interface LatencyPercentiles {
-  readonly p50: number;
-  readonly p95: number;
-  readonly p99: number;
-  readonly max: number;
+  readonly p50: number | null;
+  readonly p95: number | null;
+  readonly p99: number | null;
+  readonly max: number | null;
+}
+
+export interface S3RuleStatus {
+  /** The printed source bucket. */
+  readonly source: string;
+  readonly id: string;
+  /** Null where nobody may look. */
+  readonly status: "Enabled" | "Disabled" | "Missing" | null;
 }
 
 export interface IntakeStatus {
@@ -199,6 +221,18 @@ export interface ExplainedDestination {
   readonly entry: ExplainedEntry | null;
   /** Null where the rule replicates no deletes. */
   readonly gate: { readonly state: "OPEN" | "SHUT"; readonly shutAt: string | null } | null;
+  /** Of rules that S3 serves, as it shows the object now; null where it could not be asked. */
+  readonly native?: ExplainedNative | null;
+}
+
+export interface ExplainedNative {
+  /** Id of S3's own rule at the source bucket. */
+  readonly ruleId: string;
+  /** Null where nobody may look. */
+  readonly ruleStatus: S3RuleStatus["status"];
+  /** `x-amz-replication-status` of the object at its source, and of what the destination holds; null where it has none. */
+  readonly replicationStatus: string | null;
+  readonly replicaStatus: string | null;
 }
 
 export interface ExplainedEntry extends ObjectEntry {

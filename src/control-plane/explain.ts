@@ -1,6 +1,6 @@
 import type { Bucket } from "../domain/bucket.ts";
 import { RESERVED_PREFIX } from "../domain/object.ts";
-import { type Destination, destinationKey, type Filter, needsTags, type Rule } from "../domain/rule.ts";
+import { type Destination, destinationKey, type Filter, keyMatches, needsTags, type Rule } from "../domain/rule.ts";
 import type { LedgerEntry } from "../domain/status.ts";
 import type { Route } from "../ports/state.ts";
 import {
@@ -8,16 +8,18 @@ import {
   type ExplainDocument,
   type ExplainedDestination,
   type ExplainedEntry,
+  type ExplainedNative,
   type ExplainedRule,
   type ExplainedWriter,
   SCHEMA_VERSION,
 } from "./contract.ts";
+import type { NativeObjectFacts } from "./native.ts";
 import type { QueryScope } from "./queries.ts";
 import { Names, stateOf, toConflict, toEntry, toTime } from "./status.ts";
 
 const CONFLICTS_AT_ONCE = 500;
 
-/** Reads all that tells why an object of a bucket is, or is not, where the rules say. Asks no store. */
+/** Reads all that tells why an object of a bucket is, or is not, where the rules say. Asks stores about rules that S3 serves alone. */
 export async function queryExplanation(scope: QueryScope, bucket: Bucket, key: string): Promise<ExplainDocument> {
   const explanation = new Explanation(scope, new Set(await scope.state.safeguards.pausedRules()));
   const rules: ExplainedRule[] = [];
@@ -47,7 +49,7 @@ class Explanation {
 
   constructor(scope: QueryScope, paused: ReadonlySet<string>) {
     this.#scope = scope;
-    this.#names = new Names(scope.rules);
+    this.#names = new Names(scope.rules, scope.engineOf);
     this.#paused = paused;
   }
 
@@ -92,9 +94,14 @@ class Explanation {
     { key, row }: { readonly key: string; readonly row: LedgerEntry | undefined },
   ): Promise<ExplainedDestination> {
     const route = toRoute(rule, destination);
+    const place = { id: destination.id, bucket: destination.bucket.name, key: destinationKey(destination, key) };
+    if (this.#names.engine(rule.id) === "native") {
+      // S3 asks no gate.
+      const seen = keyMatches(rule.filter, key) ? await this.#scope.native?.object(rule, destination, key) : undefined;
+      return { ...place, entry: this.#entry(seen?.entry ?? row, route), gate: null, native: toNative(seen) };
+    }
     const gate = rule.deletes === "none" ? null : await this.#gate(route);
-    const entry = this.#entry(row, route);
-    return { id: destination.id, bucket: destination.bucket.name, key: destinationKey(destination, key), entry, gate };
+    return { ...place, entry: this.#entry(row, route), gate };
   }
 
   async #gate(route: Route): Promise<ExplainedDestination["gate"]> {
@@ -105,6 +112,12 @@ class Explanation {
   #entry(entry: LedgerEntry | undefined, route: Route): ExplainedEntry | null {
     return entry === undefined ? null : { ...toEntry({ entry, route }, this.#names), firstFailedAt: toTime(entry.firstFailedAt) };
   }
+}
+
+function toNative(seen: NativeObjectFacts | undefined): ExplainedNative | null {
+  if (seen === undefined) return null;
+  const { rule, replicationStatus, replicaStatus } = seen;
+  return { ruleId: rule.id, ruleStatus: rule.status, replicationStatus, replicaStatus };
 }
 
 /** Whether a rule is about an object, by its key, and by what became of it; its size and tags are not asked for. */

@@ -452,6 +452,17 @@ describe("GET /api/v1", () => {
     assert.equal((await problemOf(await get(handler, "/api/v1/status?rule=x"), 400)).hint, "known rules: photos");
   });
 
+  it("the engine that serves each rule, of the rule and of its rows", async () => {
+    const { handler } = fixture({ engineOf: (rule) => (rule === "photos" ? "native" : "copy") });
+    const { rules } = (await json(await get(handler, "/api/v1/status"))) as { rules: { engine: string }[] };
+    const { entries } = (await json(await get(handler, "/api/v1/objects?bucket=a:photos&key=raw/x%20y"))) as {
+      entries: { engine: string }[];
+    };
+    const { items } = (await json(await get(handler, "/api/v1/objects"))) as { items: { engine: string }[] };
+    assert.deepEqual(new Set([...rules, ...entries, ...items].map(({ engine }) => engine)), new Set(["native"]));
+    assert.deepEqual([rules.length, entries.length, items.length], [1, 2, 2]);
+  });
+
   it("status: DISABLED rules", async () => {
     const { handler } = fixture({ rules: [{ ...RULE, enabled: false }] });
     const document = (await json(await get(handler, "/api/v1/status"))) as { rules: { state: string }[] };

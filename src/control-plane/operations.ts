@@ -1,11 +1,12 @@
 import { reopened } from "../domain/delete-gate.ts";
 import { ReplicationError } from "../domain/error.ts";
+import { HEALED } from "../domain/native-verdict.ts";
 import type { LedgerEntry } from "../domain/status.ts";
-import type { Changes, Route, Want } from "../ports/state.ts";
+import type { Adoption, Changes, Route, Want } from "../ports/state.ts";
 import { type ChangeDocument, type RuleStateDocument, SCHEMA_VERSION } from "./contract.ts";
 import { legsOf, type QueryScope } from "./queries.ts";
 import { FAILURES, HELD_DELETES, isOfKind, type Row, type RowKind, Rows } from "./rows.ts";
-import { stateOf } from "./status.ts";
+import { COPY_ALONE, stateOf } from "./status.ts";
 
 /** What a person's word changes, and who has to hear of it. */
 export interface OperationScope extends QueryScope {
@@ -23,9 +24,22 @@ export type Selection = { readonly ids: readonly string[] } | { readonly rule: s
 /** Rows that are changed in one commit. */
 const BATCH = 500;
 
-/** Tries failed rows again at once, with their attempts counted from the start. */
+/**
+ * Tries failed rows again at once, with their attempts counted from the start. What S3 is to replicate by itself is no task: such rows may be
+ * healed once more by the next comparison.
+ */
 export function redriveFailures(scope: OperationScope, selection: Selection): Promise<ChangeDocument> {
-  return changeRows(scope, selection, { kind: FAILURES, change: (rows) => scope.state.tasks.want(wantsOf(rows, changesOf)) });
+  const { engineOf = COPY_ALONE, state } = scope;
+  const change = async (rows: readonly Row[]) => {
+    const { native = [], copy = [] } = Object.groupBy(rows, ({ entry }) => engineOf(entry.rule));
+    if (copy.length > 0) await state.tasks.want(wantsOf(copy, changesOf));
+    if (native.length > 0) await state.ledger.adopt(native.flatMap(unhealed));
+  };
+  return changeRows(scope, selection, { kind: FAILURES, change });
+}
+
+function unhealed({ entry, route }: Row): readonly Adoption[] {
+  return route === undefined ? [] : [{ route, entry: { ...entry, notes: entry.notes.filter((note) => note !== HEALED) }, over: entry }];
 }
 
 /** Ends failed rows as SKIPPED: they are tried again by the next event or comparison only. */
@@ -126,10 +140,11 @@ function changesOf({ operation }: LedgerEntry): Changes {
   return operation === "attributes" ? { attributes: true, written: true } : { written: true };
 }
 
-/** Adoption leaves alone what a task is about to change: a row that was wanted meanwhile is not taken back. */
+/** Adoption leaves alone what a task is about to change, and what changed since: a row that was wanted meanwhile is not taken back. */
 async function skip({ state, now }: OperationScope, rows: readonly Row[], reason: string): Promise<void> {
   const end = { status: "SKIPPED", reason, finishedAt: now(), nextAttemptAt: null, replicationLatencyMs: null } as const;
-  await state.ledger.adopt(rows.flatMap(({ entry, route }) => (route === undefined ? [] : [{ route, entry: { ...entry, ...end } }])));
+  const ended = rows.flatMap(({ entry, route }) => (route === undefined ? [] : [{ route, entry: { ...entry, ...end }, over: entry }]));
+  await state.ledger.adopt(ended);
 }
 
 async function isAnyHeld({ rules, state }: OperationScope, route: Route): Promise<boolean> {

@@ -1,12 +1,14 @@
 import type { Rule } from "../domain/rule.ts";
 import type { Row } from "./rows.ts";
-import { Names, toObjectListItem } from "./status.ts";
+import { type EngineLookup, Names, toObjectListItem } from "./status.ts";
 
 /** Calls back with every row that an outcome left, once it is durable. Returns what stops it. */
 export type OutcomeFeed = (listener: (row: Row) => void) => () => void;
 
 export interface OutcomeStreamOptions {
   readonly rules: readonly Rule[];
+  /** @defaultValue copy for every rule */
+  readonly engineOf?: EngineLookup | undefined;
   readonly feed: OutcomeFeed;
   /** Only of this rule. */
   readonly rule?: string | undefined;
@@ -40,7 +42,7 @@ class OutcomeStream {
 
   constructor(options: OutcomeStreamOptions) {
     this.#options = options;
-    this.#names = new Names(options.rules);
+    this.#names = new Names(options.rules, options.engineOf);
   }
 
   start(controller: ReadableStreamDefaultController<Uint8Array>): void {

@@ -1,7 +1,7 @@
 import type { Bucket } from "../domain/bucket.ts";
 import { ReplicationError } from "../domain/error.ts";
-import type { Rule } from "../domain/rule.ts";
-import { STATUSES, type Status } from "../domain/status.ts";
+import { keyMatches, type Rule } from "../domain/rule.ts";
+import { type LedgerEntry, STATUSES, type Status } from "../domain/status.ts";
 import type { EntryFilter, State } from "../ports/state.ts";
 import {
   type ConflictItem,
@@ -14,10 +14,14 @@ import {
   type StatusDocument,
   type Versioned,
 } from "./contract.ts";
+import type { NativeLook } from "./native.ts";
 import { notFoundError } from "./problem.ts";
 import { FAILURES, HELD_DELETES, isOfKind, type Row, type RowKind, Rows } from "./rows.ts";
 import {
+  COPY_ALONE,
+  type EngineLookup,
   Names,
+  type NativeRuleStatus,
   toConflict,
   toConflictList,
   toFailureList,
@@ -32,6 +36,10 @@ export interface QueryScope {
   readonly name: string;
   readonly rules: readonly Rule[];
   readonly state: State;
+  /** @defaultValue copy for every rule */
+  readonly engineOf?: EngineLookup | undefined;
+  /** Asks S3 about the rules that it serves. Absent: only the state knows anything of them. */
+  readonly native?: NativeLook | undefined;
 }
 
 /** The filters of lists as people write them: ids, not canonical ids. */
@@ -72,14 +80,56 @@ export async function queryStatus(scope: QueryScope, now: number, ruleId?: strin
     journal.epoch(),
     Promise.all([...new Set(rules.map(({ id }) => id))].map(synced)),
   ]);
-  const facts = { summaries, pending, intake, lastSyncAt: new Map(lastSyncAt), paused: new Set(paused), distrust: epoch?.distrust ?? null };
+  const { engineOf = COPY_ALONE } = scope;
+  const distrust = epoch?.distrust ?? null;
+  const native = await nativeStatuses(scope, rules);
+  const facts = { summaries, pending, intake, lastSyncAt: new Map(lastSyncAt), paused: new Set(paused), engineOf, native, distrust };
   return toStatusDocument(scope.name, rules, facts);
+}
+
+/** What S3 tells of those of the rules that it serves. */
+async function nativeStatuses(
+  { native, engineOf = COPY_ALONE }: QueryScope,
+  rules: readonly Rule[],
+): Promise<ReadonlyMap<string, NativeRuleStatus>> {
+  if (native === undefined) return new Map();
+  const legs = rules.filter(({ id }) => engineOf(id) === "native");
+  const ids = [...new Set(legs.map(({ id }) => id))];
+  return new Map(await Promise.all(ids.map(async (id) => [id, await nativeStatus(native, legsOf(legs, id))] as const)));
+}
+
+/** Of several jobs one that is at work; else the latest. */
+async function nativeStatus(native: NativeLook, legs: readonly Rule[]): Promise<NativeRuleStatus> {
+  const pairs = legs.flatMap((rule) => rule.destinations.map((destination) => ({ rule, destination })));
+  const [facts, jobs] = await Promise.all([
+    Promise.all(
+      pairs.map(async ({ rule, destination }) => ({ ...(await native.pair(rule, destination)), source: rule.source.name, destination })),
+    ),
+    Promise.all(legs.map((rule) => native.job(rule))),
+  ]);
+  const known = jobs.filter((job) => job !== undefined).toSorted((a, b) => b.createdAt - a.createdAt);
+  return { pairs: facts, job: known.find(({ endedAt }) => endedAt === null) ?? known[0] };
 }
 
 /** Reads the document of one object of a source bucket. */
 export async function queryObject(scope: QueryScope, bucket: Bucket, key: string): Promise<ObjectDocument> {
-  const entries = await scope.state.ledger.entriesOf(bucket.id, key);
-  return toObjectDocument(scope.rules, { bucket, key }, entries);
+  const entries = await liveEntries(scope, { bucket, key }, await scope.state.ledger.entriesOf(bucket.id, key));
+  return toObjectDocument(new Names(scope.rules, scope.engineOf), { bucket, key }, entries);
+}
+
+/** The rows of an object; those of rules that S3 serves as it shows the object now. */
+async function liveEntries(
+  { native, rules, engineOf = COPY_ALONE }: QueryScope,
+  { bucket, key }: { readonly bucket: Bucket; readonly key: string },
+  rows: readonly LedgerEntry[],
+): Promise<readonly LedgerEntry[]> {
+  if (native === undefined) return rows;
+  const legs = rules.filter((rule) => rule.source.id === bucket.id && engineOf(rule.id) === "native" && keyMatches(rule.filter, key));
+  const pairs = legs.flatMap((rule) => rule.destinations.map((destination) => ({ rule, destination })));
+  const seen = await Promise.all(pairs.map(({ rule, destination }) => native.object(rule, destination, key)));
+  const live = seen.flatMap((facts) => facts?.entry ?? []);
+  const isLive = (row: LedgerEntry) => live.some(({ rule, destination }) => rule === row.rule && destination === row.destination);
+  return [...rows.filter((row) => !isLive(row)), ...live];
 }
 
 /**
@@ -89,7 +139,7 @@ export async function queryObject(scope: QueryScope, bucket: Bucket, key: string
  */
 export async function queryObjects(scope: QueryScope, query: ListQuery): Promise<ListDocument<ObjectListItem>> {
   const { rows, nextToken } = await rowsOf(scope).page(toFilter(scope.rules, query));
-  return toObjectList(scope.rules, rows, nextToken);
+  return toObjectList(new Names(scope.rules, scope.engineOf), rows, nextToken);
 }
 
 /**

@@ -1,9 +1,11 @@
 import type { Conflict, ConflictSide } from "../domain/conflict.ts";
 import type { RecordedError } from "../domain/error.ts";
-import type { Destination, Rule } from "../domain/rule.ts";
+import type { Destination, Engine, Rule } from "../domain/rule.ts";
 import type { LedgerEntry } from "../domain/status.ts";
+import type { BatchJob } from "../ports/batch-replication.ts";
 import type { Distrust, IntakeCounts, PendingSummary, Route, RouteSummary } from "../ports/state.ts";
 import {
+  type BatchJobStatus,
   type ConflictItem,
   type ConflictSideItem,
   type DestinationStatus,
@@ -19,7 +21,11 @@ import {
   SCHEMA_VERSION,
   type StatusDocument,
 } from "./contract.ts";
+import type { NativePairFacts } from "./native.ts";
 import { type Row, rowId } from "./rows.ts";
+
+/** The engine that serves a rule, by its id. */
+export type EngineLookup = (rule: string) => Engine;
 
 /** What the state knows, as one moment's reading. */
 export interface StatusFacts {
@@ -30,6 +36,9 @@ export interface StatusFacts {
   readonly lastSyncAt: ReadonlyMap<string, number | null>;
   /** Ids of rules. */
   readonly paused: ReadonlySet<string>;
+  readonly engineOf: EngineLookup;
+  /** What S3 tells of the rules that it serves, by rule id. */
+  readonly native?: ReadonlyMap<string, NativeRuleStatus> | undefined;
   /** Null: the state can be believed. */
   readonly distrust: Distrust | null;
 }
@@ -41,17 +50,23 @@ export interface StatusFacts {
 export function toStatusDocument(name: string, rules: readonly Rule[], facts: StatusFacts): StatusDocument {
   const summaries = byRoute(facts.summaries);
   const pending = byRoute(facts.pending);
-  const toRule = (legs: readonly [Rule, ...Rule[]]): RuleStatus => ({
-    id: legs[0].id,
-    engine: "copy",
-    state: stateOf(legs[0], facts.paused),
-    direction: "forward",
-    lastSyncAt: toTime(facts.lastSyncAt.get(legs[0].id)),
-    destinations: destinationsOf(legs).map((destination) => {
-      const route = routeKey(legs[0].id, destination.canonicalId);
-      return toDestination(destination, summaries.get(route) ?? [], pending.get(route) ?? []);
-    }),
-  });
+  const toRule = (legs: readonly [Rule, ...Rule[]]): RuleStatus => {
+    const { id } = legs[0];
+    const engine = facts.engineOf(id);
+    const lastSyncAt = toTime(facts.lastSyncAt.get(id));
+    const rule = { id, engine, state: stateOf(legs[0], facts.paused), direction: "forward", lastSyncAt } as const;
+    const known = (destination: Destination) => summaries.get(routeKey(id, destination.canonicalId)) ?? [];
+    if (engine === "native") {
+      const native = facts.native?.get(id) ?? NOTHING_ASKED;
+      const isWatched = lastSyncAt !== null;
+      const destinations = destinationsOf(legs).map((one) =>
+        toNativeDestination(one, { pairs: native.pairs, summaries: known(one), isWatched }),
+      );
+      return { ...rule, destinations, batchJob: toJob(native.job) };
+    }
+    const waiting = (destination: Destination) => pending.get(routeKey(id, destination.canonicalId)) ?? [];
+    return { ...rule, destinations: destinationsOf(legs).map((one) => toDestination(one, known(one), waiting(one))) };
+  };
   return {
     schemaVersion: SCHEMA_VERSION,
     name,
@@ -60,6 +75,14 @@ export function toStatusDocument(name: string, rules: readonly Rule[], facts: St
     ledger: toLedger(facts.distrust),
   };
 }
+
+/** What S3 tells of one rule that it serves. */
+export interface NativeRuleStatus {
+  readonly pairs: readonly (NativePairFacts & { readonly source: string; readonly destination: Destination })[];
+  readonly job: BatchJob | undefined;
+}
+
+const NOTHING_ASKED: NativeRuleStatus = { pairs: [], job: undefined };
 
 function toLedger(distrust: Distrust | null): StatusDocument["ledger"] {
   return distrust === null ? "TRUSTED" : (distrust.toUpperCase() as Uppercase<Distrust>);
@@ -73,11 +96,10 @@ export function stateOf(rule: Rule, paused: ReadonlySet<string>): RuleStatus["st
 
 /** The document of one object: an entry per row, in the order of the rules and their destinations. */
 export function toObjectDocument(
-  rules: readonly Rule[],
+  names: Names,
   object: { readonly bucket: { readonly id: string; readonly name: string }; readonly key: string },
   entries: readonly LedgerEntry[],
 ): ObjectDocument {
-  const names = new Names(rules);
   const ordered = entries.toSorted((a, b) => names.order(a) - names.order(b));
   const { bucket, key } = object;
   return {
@@ -89,8 +111,7 @@ export function toObjectDocument(
 }
 
 /** The document of `objects list`, in the order of the rows given. */
-export function toObjectList(rules: readonly Rule[], rows: readonly Row[], nextToken: string | null): ListDocument<ObjectListItem> {
-  const names = new Names(rules);
+export function toObjectList(names: Names, rows: readonly Row[], nextToken: string | null): ListDocument<ObjectListItem> {
   return { schemaVersion: SCHEMA_VERSION, items: rows.map((row) => toObjectListItem(row, names)), nextToken };
 }
 
@@ -154,6 +175,41 @@ function toDestination(
   };
 }
 
+/** Of what S3 does: what it measures, and what a watch has counted. What neither knows is null, never 0. */
+function toNativeDestination(
+  destination: Destination,
+  known: { readonly pairs: NativeRuleStatus["pairs"]; readonly summaries: readonly RouteSummary[]; readonly isWatched: boolean },
+): DestinationStatus {
+  const pairs = known.pairs.filter((pair) => pair.destination.canonicalId === destination.canonicalId);
+  const counted = (of: (summary: RouteSummary) => number) => (known.isWatched ? sum(known.summaries, of) : null);
+  const latencies = pairs.map(({ metrics }) => metrics?.latencyMs ?? null);
+  const latency = latencies.some((one) => one !== null) ? Math.max(...latencies.map((one) => one ?? 0)) : null;
+  return {
+    id: destination.id,
+    bucket: destination.bucket.name,
+    operationsPending: sumKnown(pairs.map(({ metrics }) => metrics?.operationsPending ?? null)),
+    bytesPending: sumKnown(pairs.map(({ metrics }) => metrics?.bytesPending ?? null)),
+    operationsCompleted: counted(({ completed }) => completed.operations),
+    bytesCompleted: counted(({ completed }) => completed.bytes),
+    operationsFailed: counted(({ failed }) => failed),
+    operationsHeld: null,
+    oldestPendingAt: null,
+    replicationLatencyMs: latency === null ? null : { p50: null, p95: null, p99: null, max: latency },
+    s3Rules: pairs.map(({ source, rule }) => ({ source, id: rule.id, status: rule.status })),
+  };
+}
+
+/** Null where a part is not known, and where there is none. */
+function sumKnown(parts: readonly (number | null)[]): number | null {
+  return parts.length === 0 ? null : parts.reduce((total, part) => (total === null || part === null ? null : total + part));
+}
+
+function toJob(job: BatchJob | undefined): BatchJobStatus | null {
+  if (job === undefined) return null;
+  const { id, status, total, succeeded, failed } = job;
+  return { id, status, total, succeeded, failed };
+}
+
 function oldest(pending: readonly PendingSummary[]): number | null {
   const times = pending.flatMap(({ oldestAt }) => oldestAt ?? []);
   return times.length === 0 ? null : Math.min(...times);
@@ -184,7 +240,7 @@ export function toEntry(row: Row, names: Names): ObjectEntry {
   return {
     rule: entry.rule,
     destination: names.destination(entry),
-    engine: "copy",
+    engine: names.engine(entry.rule),
     operation: entry.operation,
     status: entry.status,
     reason: entry.reason,
@@ -272,13 +328,19 @@ function toError(error: RecordedError | null): ErrorDocument | null {
   return { code: error.code, message: error.message, hint: error.hint, operation: error.operation };
 }
 
+/** Where nobody said otherwise. */
+export const COPY_ALONE: EngineLookup = () => "copy";
+
 /** How canonical ids are called in the rules; what is no longer there keeps its canonical id. */
 export class Names {
   readonly #routes = new Map<string, { readonly id: string; readonly order: number }>();
   readonly #buckets = new Map<string, string>();
   readonly #meshes = new Set<string>();
+  /** Rows of a rule that is gone were of the copy engine, which alone keeps rows of its own. */
+  readonly engine: EngineLookup;
 
-  constructor(rules: readonly Rule[]) {
+  constructor(rules: readonly Rule[], engineOf: EngineLookup = COPY_ALONE) {
+    this.engine = engineOf;
     for (const rule of rules) {
       if (rule.mesh !== undefined) this.#meshes.add(rule.id);
       this.#buckets.set(rule.source.id, rule.source.name);

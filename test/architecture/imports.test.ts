@@ -12,7 +12,7 @@ const ALLOWED: Readonly<
   lib: { src: [], node: ["*"], npm: [] },
   "data-plane": { src: ["domain", "ports", "lib"], node: ["crypto", "timers/promises"], npm: [] },
   "control-plane": { src: ["domain", "ports", "lib"], node: ["crypto"], npm: ["hono", "zod"] },
-  config: { src: ["domain", "lib"], node: ["fs", "path"], npm: ["zod", "yaml"] },
+  config: { src: ["domain", "lib"], node: ["crypto", "fs", "path"], npm: ["zod", "yaml"] },
   "adapters/credentials": { src: ["domain", "ports", "lib"], node: ["*"], npm: ["@aws-sdk/credential-providers"] },
   "adapters/object-store": { src: ["domain", "ports", "lib", "embedded-s3"], node: ["*"], npm: ["undici"] },
   "adapters/state": { src: ["domain", "ports", "lib"], node: ["*"], npm: [] },
