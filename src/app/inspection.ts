@@ -27,8 +27,19 @@ import {
   queryObjects,
   queryStatus,
 } from "../control-plane/queries.ts";
-import { openState } from "./state.ts";
+import type { Rule } from "../domain/rule.ts";
+import type { Logger } from "../ports/logger.ts";
+import type { State } from "../ports/state.ts";
+import { emptyState } from "./empty-state.ts";
+import { splitRules, storedEngines } from "./engines.ts";
+import { NativeServices } from "./native-services.ts";
+import { NativeWatch } from "./native-watch.ts";
+import { openState, stateExists } from "./state.ts";
+import { openStores } from "./stores.ts";
 import { systemClock } from "./system-clock.ts";
+
+/** What S3 did not tell shows as null in the answer itself. */
+const UNHEARD: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
 /** Reads what a config's state knows, beside a running daemon or after it stopped; and changes it where no daemon has it. */
 export class Inspection {
@@ -41,12 +52,12 @@ export class Inspection {
   }
 
   status(rule: string | undefined): Promise<StatusDocument> {
-    return this.#read((scope) => queryStatus(scope, systemClock.now(), rule));
+    return this.#look((scope) => queryStatus(scope, systemClock.now(), rule));
   }
 
   object(reference: string): Promise<ObjectDocument> {
     const { bucket, key = "" } = this.#resolve(reference);
-    return this.#read((scope) => queryObject(scope, bucket, key));
+    return this.#look((scope) => queryObject(scope, bucket, key));
   }
 
   objects(query: ListQuery): Promise<ListDocument<ObjectListItem>> {
@@ -55,7 +66,7 @@ export class Inspection {
 
   explain(reference: string): Promise<ExplainDocument> {
     const { bucket, key = "" } = this.#resolve(reference);
-    return this.#read((scope) => queryExplanation(scope, bucket, key));
+    return this.#look((scope) => queryExplanation(scope, bucket, key));
   }
 
   failures(query: ListQuery): Promise<ListDocument<FailureItem>> {
@@ -90,7 +101,7 @@ export class Inspection {
   async change<T>(change: (scope: OperationScope) => Promise<T>): Promise<T> {
     const state = await openState(this.#config, "daemon");
     try {
-      return await change({ name: this.#config.name, rules: this.#config.rules, state, now: () => systemClock.now() });
+      return await change({ ...(await this.#scope(state)), now: () => systemClock.now() });
     } finally {
       await state.close();
     }
@@ -100,12 +111,42 @@ export class Inspection {
     return resolveReference(reference, { stores: this.#config.stores, env: this.#env });
   }
 
-  async #read<T>(read: (scope: QueryScope) => Promise<T>): Promise<T> {
-    const state = await openState(this.#config, "reader");
+  /** Reads what the state knows, and of rules that S3 serves what S3 tells: these need neither a daemon nor a state. */
+  async #look<T>(read: (scope: QueryScope) => Promise<T>): Promise<T> {
+    const config = this.#config;
+    const isThere = stateExists(config) || splitRules(config, new Map()).nativeRules.length === 0;
+    const state = isThere ? await openState(config, "reader") : emptyState();
     try {
-      return await read({ name: this.#config.name, rules: this.#config.rules, state });
+      const scope = await this.#scope(state);
+      const rules = config.rules.filter(({ id }) => scope.engineOf?.(id) === "native");
+      return rules.length === 0 ? await read(scope) : await this.#withNative(rules, scope, read);
     } finally {
       await state.close();
     }
+  }
+
+  async #withNative<T>(rules: readonly Rule[], scope: QueryScope, read: (scope: QueryScope) => Promise<T>): Promise<T> {
+    const [config, env] = [this.#config, this.#env];
+    const stores = await openStores({ buckets: Object.values(config.buckets), limits: config.limits, env });
+    const services = new NativeServices(config, env);
+    try {
+      return await read({ ...scope, native: new NativeWatch({ config, rules, state: scope.state, stores, services, logger: UNHEARD }) });
+    } finally {
+      await Promise.all([services.close(), stores.close()]);
+    }
+  }
+
+  async #read<T>(read: (scope: QueryScope) => Promise<T>): Promise<T> {
+    const state = await openState(this.#config, "reader");
+    try {
+      return await read(await this.#scope(state));
+    } finally {
+      await state.close();
+    }
+  }
+
+  async #scope(state: State): Promise<QueryScope> {
+    const { engineOf } = splitRules(this.#config, await storedEngines(this.#config, state.journal));
+    return { name: this.#config.name, rules: this.#config.rules, state, engineOf };
   }
 }

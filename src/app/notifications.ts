@@ -1,32 +1,18 @@
-import { type Environment, type EventsSetting, type ResolvedBucket, type ResolvedConfig, settingsOf } from "../config/resolved-config.ts";
+import { type EventsSetting, type ResolvedBucket, type ResolvedConfig, settingsOf } from "../config/resolved-config.ts";
+import type { Bucket } from "../domain/bucket.ts";
 import { isReplicationError } from "../domain/error.ts";
-import type { BucketConfiguration, Notifications, QueueNotification } from "../ports/bucket-configuration.ts";
-import { revealed } from "./credentials.ts";
-
-/** One thing that has to change in the world, as `plan --json` prints it. */
-export interface PlannedChange {
-  readonly action: "create" | "update" | "delete";
-  readonly type: "notification";
-  readonly id: string;
-  readonly detail: {
-    readonly bucket: string;
-    readonly notification: string;
-    readonly queueArn: string;
-    readonly events: readonly string[];
-  };
-}
-
-/** A change and how it is made. */
-export interface Change {
-  readonly planned: PlannedChange;
-  readonly make: () => Promise<void>;
-}
+import type { BucketConfiguration } from "../ports/bucket-configuration.ts";
+import type { Step } from "../provisioning/change.ts";
+import { planNotification } from "../provisioning/plan-notifications.ts";
+import type { CredentialsOf } from "./native-ports.ts";
 
 export interface NotificationRun {
   readonly config: ResolvedConfig;
-  readonly env: Environment;
   /** `absent`: what this config's name owns is to go, whatever the rules say. */
   readonly aim: "present" | "absent";
+  readonly credentialsOf: CredentialsOf;
+  /** Which sources it is about. */
+  readonly includes: (source: Bucket) => boolean;
 }
 
 /** Everything that replication wants to hear of, where the target is a queue of AWS. Emulators know the names too. */
@@ -37,6 +23,8 @@ const QUEUE_EVENTS = [
   "s3:ObjectRemoved:*",
   "s3:ObjectTagging:*",
 ] as const;
+/** What S3 tells of its own replication. https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-event-types-and-destinations.html */
+const REPLICATION_EVENTS = "s3:Replication:*";
 /** A store with webhooks of its own counts changes of tags among what is created, and knows no more names. */
 const WEBHOOK_EVENTS = ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"] as const;
 
@@ -45,31 +33,80 @@ interface Source {
   readonly events: EventsSetting;
 }
 
-/**
- * Finds what has to change at the notifications of the rules' sources, and hands the changes to `use`. A source that names no target, and one
- * that is polled, is left alone. Sends nothing that changes anything: that is done by the changes themselves.
- */
-export async function withNotificationChanges<T>(run: NotificationRun, use: (changes: readonly Change[]) => Promise<T>): Promise<T> {
-  const opened: BucketConfiguration[] = [];
-  try {
-    const changes: Change[] = [];
-    for (const source of sourcesOf(run.config)) {
+/** The stores' notifications, opened where they are first asked for. */
+export class NotificationPlanner {
+  readonly #run: NotificationRun;
+  readonly #opened = new Map<string, Promise<BucketConfiguration>>();
+
+  constructor(run: NotificationRun) {
+    this.#run = run;
+  }
+
+  /**
+   * Finds what has to change at the notifications of the rules' sources. A source that names no target, and one that is polled, is left alone.
+   * Sends nothing that changes anything: that is done by the steps. `native`: the sources that S3 itself replicates, by canonical id.
+   */
+  async plan(native: ReadonlySet<string>): Promise<readonly Step[]> {
+    const { config, aim, includes } = this.#run;
+    const steps: Step[] = [];
+    for (const { place, events } of sourcesOf(config)) {
+      if (!includes(place.bucket)) continue;
       // What is to go is found by its id: the queue may be gone already.
-      const queueArn = run.aim === "absent" ? "" : await arnOf(source, run.env);
+      const queueArn = aim === "absent" ? "" : await this.#arnOf({ place, events });
       if (queueArn === undefined) continue;
-      const configuration = await open(source.place, run.env);
-      opened.push(configuration);
-      changes.push(...(await changesOf(run, { ...source, queueArn, configuration })));
+      const target = aim === "absent" ? undefined : { queueArn, events: eventsFor(events, native.has(place.bucket.id)) };
+      const configuration = await this.#open(place);
+      const planned = planNotification({ name: config.name, bucket: place.bucket, configuration, target });
+      steps.push(...(await (aim === "absent" ? unlessGone(planned) : planned)));
     }
-    return await use(changes);
-  } finally {
-    for (const configuration of opened) configuration.close();
+    return steps;
+  }
+
+  async close(): Promise<void> {
+    for (const configuration of await Promise.allSettled(this.#opened.values()))
+      if (configuration.status === "fulfilled") configuration.value.close();
+  }
+
+  /** Undefined where nothing is to be set up. */
+  async #arnOf({ place, events }: Source): Promise<string | undefined> {
+    if (events.type === "webhook") return events.arn;
+    if (events.type !== "sqs") return undefined;
+    const { openQueue } = await import("../adapters/event-source/sqs-queue.ts");
+    const credentials = await this.#run.credentialsOf(place.store);
+    const queue = await openQueue({ queueUrl: events.queueUrl, region: events.region ?? place.store.region, credentials });
+    try {
+      return await queue.arn();
+    } finally {
+      queue.close();
+    }
+  }
+
+  #open(place: ResolvedBucket): Promise<BucketConfiguration> {
+    const known = this.#opened.get(place.bucket.id) ?? openConfiguration(place, this.#run.credentialsOf);
+    this.#opened.set(place.bucket.id, known);
+    return known;
   }
 }
 
-/** The id that tells our notification from others', at the bucket itself. */
-export function notificationId(name: string): string {
-  return `${name}/events`;
+function eventsFor({ type }: EventsSetting, isNative: boolean): readonly string[] {
+  if (type !== "sqs") return WEBHOOK_EVENTS;
+  return isNative ? [...QUEUE_EVENTS, REPLICATION_EVENTS] : QUEUE_EVENTS;
+}
+
+/** With a bucket its notifications went too. */
+async function unlessGone(planned: Promise<readonly Step[]>): Promise<readonly Step[]> {
+  try {
+    return await planned;
+  } catch (error) {
+    if (isReplicationError(error) && error.code === "NoSuchBucket") return [];
+    throw error;
+  }
+}
+
+async function openConfiguration({ store }: ResolvedBucket, credentialsOf: CredentialsOf): Promise<BucketConfiguration> {
+  const { openBucketConfiguration } = await import("../adapters/bucket-configuration/s3.ts");
+  const { endpoint, region, forcePathStyle, tls } = store;
+  return openBucketConfiguration({ endpoint, region, forcePathStyle, caFile: tls.caFile, credentials: await credentialsOf(store) });
 }
 
 function sourcesOf(config: ResolvedConfig): readonly Source[] {
@@ -79,89 +116,4 @@ function sourcesOf(config: ResolvedConfig): readonly Source[] {
     if (place !== undefined) sources.set(rule.source.id, { place, events: settingsOf(config, rule).events });
   }
   return [...sources.values()];
-}
-
-/** Undefined where nothing is to be set up. */
-async function arnOf({ place, events }: Source, env: Environment): Promise<string | undefined> {
-  if (events.type === "webhook") return events.arn;
-  if (events.type !== "sqs") return undefined;
-  const { openQueue } = await import("../adapters/event-source/sqs-queue.ts");
-  const credentials = await credentialsOf(place, env);
-  const queue = await openQueue({ queueUrl: events.queueUrl, region: events.region ?? place.store.region, credentials });
-  try {
-    return await queue.arn();
-  } finally {
-    queue.close();
-  }
-}
-
-async function open(place: ResolvedBucket, env: Environment): Promise<BucketConfiguration> {
-  const { openBucketConfiguration } = await import("../adapters/bucket-configuration/s3.ts");
-  const { endpoint, region, forcePathStyle, tls } = place.store;
-  return openBucketConfiguration({ endpoint, region, forcePathStyle, caFile: tls.caFile, credentials: await credentialsOf(place, env) });
-}
-
-async function credentialsOf({ store }: ResolvedBucket, env: Environment) {
-  const { createCredentialProvider } = await import("../adapters/credentials/credential-provider.ts");
-  return createCredentialProvider(revealed(store.credentials), env);
-}
-
-interface Wired extends Source {
-  readonly queueArn: string;
-  readonly configuration: BucketConfiguration;
-}
-
-async function changesOf({ config, aim }: NotificationRun, wired: Wired): Promise<readonly Change[]> {
-  const { place, queueArn, configuration, events } = wired;
-  const { bucket } = place;
-  const id = notificationId(config.name);
-  const found = await configuration.notifications(bucket).catch((error: unknown) => {
-    // Where there are no notifications there is none of ours.
-    if (aim === "absent" && isReplicationError(error) && error.code === "NotImplemented") return undefined;
-    throw error;
-  });
-  if (found === undefined) return [];
-  const own = found.queues.find((queue) => queue.id === id);
-  const wanted: QueueNotification = { id, queueArn, events: events.type === "sqs" ? QUEUE_EVENTS : WEBHOOK_EVENTS };
-  const action = actionOf(own, found.queues, aim === "present" ? wanted : undefined);
-  if (action === undefined) return [];
-  const shown = action === "delete" && own !== undefined ? own : wanted;
-  const detail = { bucket: bucket.name, notification: id, queueArn: shown.queueArn, events: shown.events };
-  const make = async () => {
-    // Read again: what others have set up meanwhile must not be lost (invariant 12).
-    const now = await configuration.notifications(bucket);
-    await configuration.putNotifications(bucket, merged(now, id, action === "delete" ? undefined : wanted));
-  };
-  return [{ planned: { action, type: "notification", id: `${bucket.name}:${id}`, detail }, make }];
-}
-
-/** Undefined: nothing has to change. Others' notification that says the same is as good as ours. */
-function actionOf(
-  own: QueueNotification | undefined,
-  all: readonly QueueNotification[],
-  wanted: QueueNotification | undefined,
-): PlannedChange["action"] | undefined {
-  if (wanted === undefined) return own === undefined ? undefined : "delete";
-  if (own !== undefined) return isSame(own, wanted) ? undefined : "update";
-  return all.some((other) => covers(other, wanted)) ? undefined : "create";
-}
-
-function isSame(own: QueueNotification, wanted: QueueNotification): boolean {
-  return covers(own, wanted) && own.events.length === wanted.events.length;
-}
-
-/** A filter may leave keys out, so one with a filter covers nothing. */
-function covers({ queueArn, events, filter }: QueueNotification, wanted: QueueNotification): boolean {
-  if (queueArn !== wanted.queueArn || !isEmpty(filter)) return false;
-  return wanted.events.every((name) => events.includes(name));
-}
-
-function isEmpty(filter: unknown): boolean {
-  const rules = (filter as { readonly Key?: { readonly FilterRules?: readonly unknown[] } } | undefined)?.Key?.FilterRules;
-  return rules === undefined || rules.length === 0;
-}
-
-function merged({ queues, others }: Notifications, id: string, wanted: QueueNotification | undefined): Notifications {
-  const foreign = queues.filter((queue) => queue.id !== id);
-  return { queues: wanted === undefined ? foreign : [...foreign, wanted], others };
 }

@@ -5,6 +5,7 @@ import type { BackfillSummary } from "../data-plane/backfill.ts";
 import { isFirstDirection, type Rule } from "../domain/rule.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { Outcome, State } from "../ports/state.ts";
+import { settleEngines } from "./engines.ts";
 import { Sentinel } from "./sentinel.ts";
 import { openState } from "./state.ts";
 import { openStores } from "./stores.ts";
@@ -37,6 +38,9 @@ export interface RebuildReport {
   readonly rules: readonly RebuiltRule[];
 }
 
+/** Which engine serves a rule is told by `status`. */
+const SILENT = { info: () => {}, warn: () => {} };
+
 type Counts = { compared: number; adopted: number; copied: number; held: number; failed: number };
 
 /**
@@ -46,10 +50,12 @@ type Counts = { compared: number; adopted: number; copied: number; held: number;
  * @throws `LedgerLocked` where a daemon works on the state
  */
 export async function rebuildLedger(rebuild: LedgerRebuild): Promise<RebuildReport> {
-  const { config, env, logger, signal } = rebuild;
-  const state = await openState(config, "daemon");
-  const stores = await openStores({ buckets: Object.values(config.buckets), limits: config.limits, env });
+  const { env, logger, signal } = rebuild;
+  const state = await openState(rebuild.config, "daemon");
+  const { buckets, limits } = rebuild.config;
+  const stores = await openStores({ buckets: Object.values(buckets), limits, env });
   try {
+    const { copied: config } = await settleEngines(rebuild.config, state.journal, SILENT);
     await forget(config, state);
     const tally = new Tally(rebuild.onOutcome);
     await syncCarefully({

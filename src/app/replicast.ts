@@ -7,6 +7,7 @@ import { AttributeSchedule, attributePass } from "../data-plane/attribute-pass.t
 import { backfillRule } from "../data-plane/backfill.ts";
 import { CarefulWays } from "../data-plane/careful-ways.ts";
 import { EventIntake } from "../data-plane/event-intake.ts";
+import { sweepLeftUploads } from "../data-plane/left-uploads.ts";
 import { OverwriteWatch } from "../data-plane/overwrite-watch.ts";
 import { OwnWrites } from "../data-plane/own-writes.ts";
 import { RuleIndex } from "../data-plane/rule-index.ts";
@@ -17,8 +18,11 @@ import { aborted } from "../lib/aborted.ts";
 import type { EventSource } from "../ports/event-source.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { Route, State } from "../ports/state.ts";
+import { type SplitRules, settleEngines } from "./engines.ts";
 import { openEventSources } from "./event-sources.ts";
 import { rememberIn } from "./fingerprints.ts";
+import { NativeServices } from "./native-services.ts";
+import { NativeWatch, type NotApplied } from "./native-watch.ts";
 import { Sentinel } from "./sentinel.ts";
 import { openState } from "./state.ts";
 import { openStores, type Stores } from "./stores.ts";
@@ -37,12 +41,16 @@ const MAX_BACKLOG = 5_000;
 const BACKLOG_CHECK_MS = 50;
 const IDLE_CHECK_MS = 20;
 
-/** Replication as a whole: state, stores, intake, worker and syncs of one config, wired and running. */
+/** Replication as a whole: state, stores, intake, worker and syncs of one config, wired and running. What is left to S3 gets no tasks: it is watched. */
 export class Replicast {
   readonly handler: Handler;
   readonly #options: ReplicastOptions;
   readonly #state: State;
   readonly #stores: Stores;
+  readonly #split: SplitRules;
+  readonly #services: NativeServices;
+  /** Undefined where S3 serves no rule. */
+  readonly #native: NativeWatch | undefined;
   readonly #rules: RuleIndex;
   readonly #sentinel: Sentinel;
   readonly #careful: CarefulWays;
@@ -59,11 +67,13 @@ export class Replicast {
 
   private constructor(
     options: ReplicastOptions,
-    parts: { state: State; stores: Stores; telemetry: Telemetry; sources: readonly EventSource[] },
+    parts: { state: State; stores: Stores; telemetry: Telemetry; sources: readonly EventSource[]; split: SplitRules },
   ) {
     const { config, logger } = options;
-    const rules = new RuleIndex(config.rules);
-    const { state, stores, telemetry } = parts;
+    const { state, stores, telemetry, split } = parts;
+    const { copied } = split;
+    const rules = new RuleIndex(split.copyRules);
+    this.#split = split;
     const { meter } = telemetry;
     this.#options = options;
     this.#state = state;
@@ -73,7 +83,12 @@ export class Replicast {
     const { retry, limits, deleteGate } = config;
     const ownWrites = new OwnWrites(systemClock);
     const { storeOf, transfer } = stores;
-    this.#sentinel = new Sentinel({ config, state, storeOf, logger, signal: this.#closing.signal });
+    const services = new NativeServices(config, options.env);
+    const native =
+      split.nativeRules.length === 0 ? undefined : new NativeWatch({ config, rules: split.nativeRules, state, stores, services, logger });
+    this.#services = services;
+    this.#native = native;
+    this.#sentinel = new Sentinel({ config: copied, state, storeOf, logger, signal: this.#closing.signal });
     this.#rules = rules;
     this.#careful = new CarefulWays({
       transfer,
@@ -102,10 +117,23 @@ export class Replicast {
       },
     });
     const { tasks, journal, holdings } = state;
-    this.#intake = new EventIntake({ tasks, journal, holdings, rules, storeOf, clock: systemClock, ownWrites });
+    this.#intake = new EventIntake({
+      tasks,
+      journal,
+      holdings,
+      rules,
+      storeOf,
+      clock: systemClock,
+      ownWrites,
+      onNotices: native && ((store, notices) => native.notices.accept(store, notices)),
+    });
     this.#schedule = new SyncSchedule({
-      rules: config.rules.filter(isFirstDirection).map((rule) => scheduled(config, rule)),
-      sync: (rule, signal) => this.#sync(rule, signal),
+      rules: [
+        ...split.copyRules.filter(isFirstDirection).map((rule) => scheduled(copied, rule)),
+        ...split.nativeRules.filter(isFirstDirection).map((rule) => ({ ...scheduled(config, rule), eventsAreQueued: false })),
+      ],
+      sync: (rule, signal) =>
+        native !== undefined && split.engineOf(rule.id) === "native" ? native.sync(rule, signal) : this.#sync(rule, signal),
       journal: state.journal,
       clock: systemClock,
       logger,
@@ -120,7 +148,7 @@ export class Replicast {
    * @throws `LedgerLocked` where another daemon has the state, `LedgerCorrupt`, `LedgerUnavailable`
    */
   static async open(options: ReplicastOptions): Promise<Replicast> {
-    const { config, env } = options;
+    const { config, env, logger } = options;
     const state = await openState(config, "daemon");
     try {
       const telemetry = await openTelemetry(config, state);
@@ -131,9 +159,11 @@ export class Replicast {
         env,
         onRequest,
         memoryOf: rememberIn(state.safeguards),
+        uploads: state.uploads,
       });
       const sources = await openEventSources(options);
-      const replicast = new Replicast(options, { state, stores, telemetry, sources });
+      const split = await settleEngines(config, state.journal, logger);
+      const replicast = new Replicast(options, { state, stores, telemetry, sources, split });
       replicast.#worker.setPaused(await state.safeguards.pausedRules());
       replicast.#greeting = replicast.#sentinel.greet();
       replicast.#worker.start();
@@ -153,9 +183,9 @@ export class Replicast {
 
   /**
    * Resolves when the first comparison of every rule is done and no task waits; `failed` rows are what a person has to look at. Where a rule
-   * could not be compared what can be done is done first, then its trouble is thrown.
+   * could not be compared what can be done is done first, then its trouble is thrown. `notApplied`: what S3 was to replicate and does not.
    */
-  async untilIdle(signal: AbortSignal): Promise<{ readonly failed: number }> {
+  async untilIdle(signal: AbortSignal): Promise<{ readonly failed: number; readonly notApplied: readonly NotApplied[] }> {
     const compared = this.#schedule.firstSyncs().then(
       () => undefined,
       (error: unknown) => ({ error }),
@@ -165,7 +195,8 @@ export class Replicast {
     if (trouble !== undefined) throw trouble.error;
     const summaries = await this.#state.ledger.summaries(systemClock.now());
     const rules = new Set(this.#options.config.rules.map((rule) => rule.id));
-    return { failed: summaries.reduce((sum, { route, failed }) => sum + (rules.has(route.rule) ? failed : 0), 0) };
+    const failed = summaries.reduce((sum, { route, failed }) => sum + (rules.has(route.rule) ? failed : 0), 0);
+    return { failed, notApplied: this.#native?.notApplied ?? [] };
   }
 
   /** Beside a destination that is away only what can be done now is waited for: its own tasks may take hours. */
@@ -182,6 +213,7 @@ export class Replicast {
     await this.#worker.drain(graceMs);
     await this.#intake.flush();
     await this.#greeting;
+    await this.#services.close();
     await this.#stores.close();
     await this.#state.close();
   }
@@ -190,7 +222,7 @@ export class Replicast {
     const { config, logger } = this.#options;
     const everyMs = config.schedule.attributesMs;
     if (everyMs === null) return undefined;
-    const rules = config.rules.filter((rule) => rule.enabled && isFirstDirection(rule));
+    const rules = this.#split.copyRules.filter((rule) => rule.enabled && isFirstDirection(rule));
     const state = this.#state;
     const { storeOf } = this.#stores;
     const pass = (rule: Rule, signal: AbortSignal) =>
@@ -198,13 +230,15 @@ export class Replicast {
     return new AttributeSchedule({ rules, everyMs, pass, journal: state.journal, clock: systemClock, logger });
   }
 
-  #sync(rule: Rule, signal: AbortSignal) {
-    const { storeOf } = this.#stores;
+  async #sync(rule: Rule, signal: AbortSignal) {
+    const { storeOf, transfer } = this.#stores;
     const room = () => this.#room(rule, signal);
     const onCounted = (route: Route, objects: number) => this.#careful.gates.counted(route, objects);
     const { meter } = this.#telemetry;
     const rules = this.#rules;
-    return backfillRule({ rule, rules, state: this.#state, storeOf, clock: systemClock, meter, room, onCounted, signal });
+    const compared = await backfillRule({ rule, rules, state: this.#state, storeOf, clock: systemClock, meter, room, onCounted, signal });
+    await sweepLeftUploads({ transfer, ledger: this.#state.ledger, rules: this.#options.config.rules });
+    return compared;
   }
 
   /** Holds a rule's comparison back while all its destinations have enough to do; one that is away must not hold back the others. */
@@ -232,6 +266,8 @@ export class Replicast {
     return createHandler({
       name: config.name,
       rules: config.rules,
+      engineOf: this.#split.engineOf,
+      native: this.#native,
       state: this.#state,
       intake: this.#intake,
       parse: (body) => parseMessage(body),

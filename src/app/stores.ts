@@ -10,6 +10,7 @@ import type { BucketSurvey } from "../domain/fingerprint.ts";
 import { TokenBucket } from "../lib/token-bucket.ts";
 import type { ObjectStore } from "../ports/object-store.ts";
 import type { Transfer } from "../ports/transfer.ts";
+import type { Uploads } from "../ports/uploads.ts";
 import { revealed } from "./credentials.ts";
 import { systemClock } from "./system-clock.ts";
 
@@ -35,6 +36,8 @@ export interface StoresOptions {
   readonly onRequest?: ((store: string, operation: string, status: number) => void) | undefined;
   /** Where what buckets honour is remembered. Absent: it is found out anew by each process. */
   readonly memoryOf?: ((bucket: Bucket) => CapabilityMemory) | undefined;
+  /** Where uploads in parts are bound. Absent: a copy that is broken off starts over. */
+  readonly uploads?: Uploads | undefined;
 }
 
 /** Connects buckets to the adapter of their store. Nothing is sent before the first use. */
@@ -81,7 +84,12 @@ class S3Stores implements Stores {
     this.#places = new Map([...options.buckets].map((place) => [place.bucket.id, place]));
     this.#allRequests = bucketOf(options.limits?.requestsPerSecond);
     const bandwidth = bucketOf(options.limits?.bandwidthBytesPerSecond);
-    this.transfer = new adapter.S3Transfer({ storeOf: (bucket) => this.#open(bucket).plain, relay: () => this.#openRelay(), bandwidth });
+    this.transfer = new adapter.S3Transfer({
+      storeOf: (bucket) => this.#open(bucket).plain,
+      relay: () => this.#openRelay(),
+      bandwidth,
+      uploads: options.uploads,
+    });
   }
 
   readonly storeOf = (bucket: Bucket): ObjectStore => this.#open(bucket).patient;

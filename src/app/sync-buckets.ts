@@ -9,6 +9,7 @@ import type { RetryPolicy } from "../domain/retry.ts";
 import { type Destination, isFirstDirection, type Rule } from "../domain/rule.ts";
 import { blankEntry } from "../domain/status.ts";
 import type { Outcome, State } from "../ports/state.ts";
+import { type SplitRules, splitRules, storedEngines } from "./engines.ts";
 import { Sentinel } from "./sentinel.ts";
 import { openState, openStateIfThere } from "./state.ts";
 import { openStores, type Stores } from "./stores.ts";
@@ -26,6 +27,8 @@ export interface SyncRun {
   readonly concurrency: number;
   readonly dryRun: boolean;
   readonly onEvent: (event: SyncEvent, rule: Rule) => void;
+  /** Told of every rule that is left out because S3 replicates it by itself. */
+  readonly onLeftToS3?: ((rule: Rule) => void) | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -43,8 +46,11 @@ export async function syncBuckets(run: SyncRun): Promise<readonly { readonly rul
   const stores = await openStores({ buckets: run.buckets, limits: run.config?.limits, env: run.env });
   try {
     const results = [];
-    const index = new RuleIndex(run.config?.rules ?? run.rules);
-    for (const rule of run.rules.filter(isFirstDirection)) {
+    const split = run.config && splitRules(run.config, state === undefined ? new Map() : await storedEngines(run.config, state.journal));
+    const index = new RuleIndex(split?.copyRules ?? run.rules);
+    const rules = copiedOf(run.rules, split);
+    for (const rule of run.rules.filter(isFirstDirection)) if (!rules.includes(rule)) run.onLeftToS3?.(rule);
+    for (const rule of rules.filter(isFirstDirection)) {
       const careful = isCareful(rule, index);
       const compared = await syncRule({
         ...run,
@@ -60,7 +66,7 @@ export async function syncBuckets(run: SyncRun): Promise<readonly { readonly rul
         keep: state && ((row, outcome) => keep(state, { rule, row, outcome })),
       });
       const summaries = [...compared, ...ownSummary(rule, run)];
-      if (careful && !run.dryRun && state && run.config) await repair({ rule, summaries, run, config: run.config, state, stores });
+      if (careful && !run.dryRun && state && split) await repair({ rule, summaries, run, config: split.copied, state, stores });
       results.push({ rule, summaries });
     }
     return results;
@@ -68,6 +74,19 @@ export async function syncBuckets(run: SyncRun): Promise<readonly { readonly rul
     await stores.close();
     await state?.close();
   }
+}
+
+/**
+ * The rules that are copied at all: what S3 replicates by itself is left to it.
+ *
+ * @throws `ConfigInvalid` where no other rule was asked for
+ */
+function copiedOf(rules: readonly Rule[], split: SplitRules | undefined): readonly Rule[] {
+  const copied = rules.filter(({ id }) => split?.engineOf(id) !== "native");
+  const [first] = rules;
+  if (first === undefined || copied.length > 0) return copied;
+  const hint = "replicast apply --backfill has S3 replicate what is there; replicast verify compares";
+  throw new ReplicationError("ConfigInvalid", `rule ${first.id} is replicated by S3 itself: nothing is copied`, { hint });
 }
 
 /** Whether copying what differs is not enough: somebody else may write there, or a delete or a version is to be told from a loss. */

@@ -9,10 +9,14 @@ export interface CommandEntry {
 export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   demo: { summary: "see it work: two S3 stores in this process, a writer, and replication", load: () => import("./demo.ts") },
   init: { summary: "write a commented replicast.yaml", load: () => import("./init.ts") },
+  import: {
+    summary: "write a replicast.yaml from a serverless.yml, or from what buckets of AWS replicate",
+    load: () => import("./import.ts"),
+  },
   validate: { summary: "check the config and print what it resolves to", load: () => import("./validate.ts") },
   doctor: { summary: "try every bucket: rights, versioning, clocks, what each store honours", load: () => import("./doctor.ts") },
   plan: { summary: "show what apply would change", load: () => import("./plan.ts") },
-  apply: { summary: "set up what the rules need: the notifications of their sources", load: () => import("./apply.ts") },
+  apply: { summary: "set up what the rules need: notifications, and S3's own replication", load: () => import("./apply.ts") },
   destroy: { summary: "remove what apply has set up", load: () => import("./destroy.ts") },
   run: { summary: "replicate what the config says until told to stop", load: () => import("./run.ts") },
   status: { summary: "show lag, backlog and failures, or one object", load: () => import("./status.ts") },
@@ -30,4 +34,4 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
 };
 
 /** Commands of later versions: known, so that nobody takes them for a slip of the pen. */
-export const LATER_COMMANDS: readonly string[] = ["import", "autopilot", "failover", "failback", "drill"];
+export const LATER_COMMANDS: readonly string[] = ["autopilot", "failover", "failback", "drill"];

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { ExplainDocument, ExplainedDestination, ExplainedEntry, ExplainedRule } from "../control-plane/contract.ts";
+import type { ExplainDocument, ExplainedDestination, ExplainedEntry, ExplainedNative, ExplainedRule } from "../control-plane/contract.ts";
 import { examples, type Invocation } from "./command.ts";
 import { read, splitObject } from "./operate.ts";
 import { EXIT } from "./output.ts";
@@ -51,10 +51,26 @@ function ruleLines({ rule, state, applies, reasons, destinations }: ExplainedRul
   return lines;
 }
 
-function destinationLines({ id, key, entry, gate }: ExplainedDestination): readonly string[] {
-  const lines = [`→ ${id}, as ${key}`, ...indented(entryLines(entry))];
+function destinationLines({ id, key, entry, gate, native }: ExplainedDestination): readonly string[] {
+  const lines = [`→ ${id}, as ${key}`, ...indented(nativeLines(native)), ...indented(entryLines(entry))];
   if (gate?.state === "SHUT") lines.push(`  deletes are held since ${gate.shutAt}; try: replicast deletes list`);
   return lines;
+}
+
+const RULE_HINTS: Readonly<Record<NonNullable<ExplainedNative["ruleStatus"]>, string>> = {
+  Enabled: "is enabled",
+  Disabled: "is disabled; try: replicast apply",
+  Missing: "is missing at the source; try: replicast apply",
+};
+
+/** What S3 itself says; nothing of rules that replicast serves. */
+function nativeLines(native: ExplainedDestination["native"]): readonly string[] {
+  if (native === undefined) return [];
+  if (native === null) return ["replicated by S3 itself, which could not be asked"];
+  const { ruleId, ruleStatus, replicationStatus, replicaStatus } = native;
+  const state = ruleStatus === null ? "may not be looked at (s3:GetReplicationConfiguration)" : RULE_HINTS[ruleStatus];
+  const lines = [`S3's rule ${ruleId} ${state}`, `x-amz-replication-status: ${replicationStatus ?? "none"}`];
+  return replicaStatus === null ? lines : [...lines, `at the destination: ${replicaStatus}`];
 }
 
 function entryLines(entry: ExplainedEntry | null): readonly string[] {

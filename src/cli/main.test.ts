@@ -108,7 +108,8 @@ describe("config", () => {
 
   it("prints a JSON Schema that knows what is accepted because it asks for nothing", async () => {
     const schema = JSON.parse((await run(["config", "--schema"])).stdout);
-    assert.deepEqual(schema.properties.rules.items.properties.createBuckets, { enum: [false, "false"] });
+    assert.deepEqual(schema.properties.alerts, { enum: [[]] });
+    assert.deepEqual(schema.properties.rules.items.properties.engine.enum, ["auto", "copy", "native"]);
     assert.deepEqual(schema.properties.rules.items.properties.deletes.enum, ["none", "markers", "propagate"]);
     assert.deepEqual(schema.properties.rules.items.oneOf, [{ required: ["source", "destinations"] }, { required: ["mesh"] }]);
     assert.equal(schema.properties.rules.items.additionalProperties, false);

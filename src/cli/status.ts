@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { DestinationStatus, ObjectDocument, ObjectEntry, StatusDocument } from "../control-plane/contract.ts";
+import type { BatchJobStatus, DestinationStatus, ObjectDocument, ObjectEntry, StatusDocument } from "../control-plane/contract.ts";
 import { examples, type Invocation } from "./command.ts";
 import { read, splitObject } from "./operate.ts";
 import { EXIT, type Output } from "./output.ts";
@@ -35,6 +35,7 @@ async function printStatus(output: Output, status: StatusDocument): Promise<void
   if (status.ledger !== "TRUSTED") output.warn(`the ledger is ${status.ledger}: deletes are held until replicast rebuild-ledger is done`);
   for (const rule of status.rules) {
     await output.line(`${rule.id}  ${rule.state}  ${rule.engine}  last compared ${rule.lastSyncAt ?? "never"}`);
+    if (rule.batchJob) await output.line(`  ${jobLine(rule.batchJob)}`);
     for (const destination of rule.destinations) await output.line(`  ${destinationLine(destination)}`);
   }
   for (const intake of status.intake) {
@@ -57,14 +58,24 @@ function destinationLine(destination: DestinationStatus): string {
   } = destination;
   const parts = [
     destination.id,
-    `${operationsCompleted} completed (${formatBytes(bytesCompleted ?? 0)})`,
-    `${operationsPending} pending (${formatBytes(bytesPending ?? 0)})`,
-    `${operationsFailed} failed`,
+    `${operationsCompleted ?? "?"} completed${bytesPart(bytesCompleted)}`,
+    `${operationsPending ?? "?"} pending${bytesPart(bytesPending)}`,
+    `${operationsFailed ?? "?"} failed`,
   ];
   if (operationsHeld !== null && operationsHeld > 0) parts.push(`${operationsHeld} held`);
-  if (lag !== null) parts.push(`latency p50 ${lag.p50} ms, p99 ${lag.p99} ms`);
+  if (lag !== null) parts.push(lag.p50 === null ? `latency up to ${lag.max} ms` : `latency p50 ${lag.p50} ms, p99 ${lag.p99} ms`);
   if (destination.oldestPendingAt !== null) parts.push(`oldest pending since ${destination.oldestPendingAt}`);
+  for (const { source, id, status } of destination.s3Rules ?? [])
+    if (status !== "Enabled") parts.push(`S3's rule ${id} at ${source}: ${status ?? "not to be seen"}`);
   return parts.join("  ");
+}
+
+function bytesPart(bytes: number | null): string {
+  return bytes === null ? "" : ` (${formatBytes(bytes)})`;
+}
+
+function jobLine({ id, status, total, succeeded, failed }: BatchJobStatus): string {
+  return `batch job ${id}  ${status}  ${succeeded ?? "?"} of ${total ?? "?"} replicated, ${failed ?? "?"} failed`;
 }
 
 async function printObject(output: Output, object: ObjectDocument): Promise<void> {

@@ -38,7 +38,8 @@ export async function run(invocation: Invocation): Promise<number> {
       const dryRun = options["dryRun"] === true;
       const concurrency = options["concurrency"] as number;
       const onEvent = (event: SyncEvent, rule: Rule) => report.onEvent(event, rule);
-      const results = await syncBuckets({ ...chosen, env, concurrency, dryRun, onEvent, signal });
+      const onLeftToS3 = ({ id }: Rule) => output.info(`${id} is left to S3, which replicates it by itself`);
+      const results = await syncBuckets({ ...chosen, env, concurrency, dryRun, onEvent, onLeftToS3, signal });
       return await report.end(results, dryRun);
     } finally {
       report.stop();

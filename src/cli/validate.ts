@@ -1,9 +1,10 @@
 import type { Command } from "commander";
+import type { StoredEngines } from "../app/engines.ts";
 import type { EngineChoice } from "../config/engine-choice.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import type { Destination, Rule } from "../domain/rule.ts";
 import { examples, type Invocation } from "./command.ts";
-import { EXIT } from "./output.ts";
+import { EXIT, type Output } from "./output.ts";
 
 export function define(command: Command): void {
   command.addHelpText("after", examples("validate", "validate --json", "-c production.yaml validate"));
@@ -18,7 +19,7 @@ export async function run({ output, global, env, cwd }: Invocation): Promise<num
     if (output.json) await output.document({ valid: false, file: checked.file, problems: checked.problems });
     throw problemsError(checked.problems, checked.file);
   }
-  const pairs = await pairsOf(checked.loaded);
+  const pairs = await pairsOf(checked.loaded, await decidedEngines(checked.loaded, output));
   if (output.json) await output.document(toJson(checked.loaded, pairs));
   else for (const line of toLines(pairs)) await output.line(line);
   output.info(`${checked.file} is valid: ${count(checked.loaded.document.rules.length, "rule")}, ${count(pairs.length, "destination")}`);
@@ -32,14 +33,27 @@ interface Pair {
   readonly notes: readonly string[];
 }
 
-async function pairsOf({ config }: LoadedConfig): Promise<readonly Pair[]> {
-  const { chooseEngine } = await import("../config/engine-choice.ts");
+/** What was decided before, from the state where there is one; a state that cannot be read is told of. */
+async function decidedEngines({ config }: LoadedConfig, output: Output): Promise<StoredEngines> {
+  const { readEngines } = await import("../app/engines.ts");
+  const { isReplicationError } = await import("../domain/error.ts");
+  try {
+    return await readEngines(config);
+  } catch (error) {
+    if (!isReplicationError(error)) throw error;
+    output.warn(`who serves the rules so far is not known: ${error.message}`);
+    return new Map();
+  }
+}
+
+async function pairsOf({ config }: LoadedConfig, engines: StoredEngines): Promise<readonly Pair[]> {
+  const { engineChooser } = await import("../config/engine-choice.ts");
   const { pairNotes } = await import("../config/pair-notes.ts");
-  const { settingsOf } = await import("../config/resolved-config.ts");
+  const choose = engineChooser(config, (rule) => engines.get(rule));
   return config.rules.flatMap((rule) =>
     rule.destinations.map((destination) => {
-      const choice = chooseEngine(rule, destination, settingsOf(config, rule));
-      return { rule, destination, choice, notes: pairNotes(rule, destination, config.rules) };
+      const choice = choose(rule, destination);
+      return { rule, destination, choice, notes: pairNotes(rule, destination, { rules: config.rules, engine: choice.engine }) };
     }),
   );
 }
@@ -70,7 +84,7 @@ function toJson({ config, file }: LoadedConfig, pairs: readonly Pair[]): object 
     filter: rule.filter,
     mesh: rule.mesh !== undefined,
     deletes: rule.deletes,
-    versions: rule.versions,
+    versions: pairs.some((pair) => pair.rule === rule && pair.choice.engine === "native") ? "all" : rule.versions,
     transit: rule.transit,
     destinations: pairs
       .filter((pair) => pair.rule === rule)

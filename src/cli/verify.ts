@@ -12,7 +12,7 @@ export function define(command: Command): void {
   command
     .argument("[rule-or-source]", "a rule's id; or, with destinations, the bucket to compare with")
     .argument("[destinations...]", "buckets to compare")
-    .option("--attributes", "compare headers, metadata and tags too: two or four requests an object")
+    .option("--attributes", "compare headers, metadata, tags, ACL and lock too: two to six requests an object")
     .option("--checksum", "read and hash both sides")
     .option("--min-age <duration>", "leave out objects written more recently, such as 1h")
     .option("--strict", "let what the rule explains (extra objects, pending tasks) count as differences")

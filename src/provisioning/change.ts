@@ -34,6 +34,7 @@ export const PROBLEM_CODES = [
   "WrongAccount",
   "VersioningOff",
   "ObjectLockMismatch",
+  "RequesterPays",
   "OlderSchema",
   "OtherOwner",
   "ForeignCrossAccount",
@@ -76,4 +77,20 @@ export interface Plan {
   /** What a person should know: what S3 will not do, what it will cost. */
   readonly notes: readonly string[];
   readonly handOvers: readonly HandOver[];
+  /** What was there before the rules, where that was counted. */
+  readonly existing?: readonly ExistingObjects[] | undefined;
+}
+
+/** What one pair replicates only when it is asked to, with an estimate of what that costs; null where nobody may count. */
+export interface ExistingObjects {
+  readonly rule: string;
+  /** As they are printed. */
+  readonly source: string;
+  readonly destination: string;
+  readonly objects: number | null;
+  readonly bytes: number | null;
+  /** False: there is more than that. */
+  readonly isWhole: boolean;
+  /** US dollars. */
+  readonly cost: number | null;
 }

@@ -1,4 +1,4 @@
-import type { BucketEvent } from "../../domain/event.ts";
+import type { BucketEvent, ReplicationNotice } from "../../domain/event.ts";
 
 /** What an event means to replication; `ignored`: known, and nothing that has to be copied. */
 export type EventMeaning = BucketEvent["kind"] | "ignored";
@@ -32,7 +32,8 @@ const FAMILIES: ReadonlyMap<string, EventMeaning> = new Map([
 ]);
 
 /** Names that mean something else than their family. */
-const NAMES: ReadonlyMap<string, EventMeaning> = new Map([
+const NAMES: ReadonlyMap<string, EventMeaning> = new Map<string, EventMeaning>([
+  ["ObjectRestore:Completed", "restored"],
   // MinIO announces changes of tags and lock as creations, with the sequencer of the object's PUT.
   ["ObjectCreated:PutTagging", "attributes"],
   ["ObjectCreated:DeleteTagging", "attributes"],
@@ -46,6 +47,13 @@ const NAMES: ReadonlyMap<string, EventMeaning> = new Map([
   ["ObjectLifecycle:Expiration:DeleteMarker", "deleted"],
 ]);
 
+const NOTICES: ReadonlyMap<string, ReplicationNotice["kind"]> = new Map([
+  ["Replication:OperationFailedReplication", "failed"],
+  ["Replication:OperationMissedThreshold", "delayed"],
+  ["Replication:OperationReplicatedAfterThreshold", "late"],
+  ["Replication:OperationNotTracked", "notTracked"],
+]);
+
 /** https://docs.aws.amazon.com/AmazonS3/latest/userguide/EventBridge.html */
 const DETAIL_TYPES: ReadonlyMap<string, EventMeaning> = new Map([
   ["Object Created", "created"],
@@ -54,7 +62,7 @@ const DETAIL_TYPES: ReadonlyMap<string, EventMeaning> = new Map([
   ["Object Tags Deleted", "attributes"],
   ["Object ACL Updated", "attributes"],
   ["Object Restore Initiated", "ignored"],
-  ["Object Restore Completed", "ignored"],
+  ["Object Restore Completed", "restored"],
   ["Object Restore Expired", "ignored"],
   ["Object Storage Class Changed", "ignored"],
   ["Object Access Tier Changed", "ignored"],
@@ -64,6 +72,14 @@ const DETAIL_TYPES: ReadonlyMap<string, EventMeaning> = new Map([
 export function meaningOfName(eventName: string): EventMeaning | undefined {
   const colon = eventName.indexOf(":");
   return NAMES.get(eventName) ?? FAMILIES.get(colon < 0 ? eventName : eventName.slice(0, colon));
+}
+
+/**
+ * What S3's own replication tells by an event name without its `s3:`; undefined for every other.
+ * https://docs.aws.amazon.com/AmazonS3/latest/userguide/replication-metrics-events.html
+ */
+export function noticeOfName(eventName: string): ReplicationNotice["kind"] | undefined {
+  return NOTICES.get(eventName);
 }
 
 /** The meaning of EventBridge's `detail-type`; undefined for one that nobody knows. */

@@ -1,4 +1,4 @@
-import type { BucketEvent, MalformedRecord, ParsedMessage } from "../../domain/event.ts";
+import type { BucketEvent, MalformedRecord, ParsedMessage, ReplicationNotice } from "../../domain/event.ts";
 
 const MAX_EXCERPT_BYTES = 4096;
 
@@ -6,13 +6,18 @@ const MAX_EXCERPT_BYTES = 4096;
 const MAX_MALFORMED = 20;
 
 /** What one record turned out to be. */
-export type RecordReading = BucketEvent | { readonly kind: "ignored" } | { readonly kind: "malformed"; readonly reason: string };
+export type RecordReading =
+  | BucketEvent
+  | { readonly kind: "replication"; readonly notice: ReplicationNotice }
+  | { readonly kind: "ignored" }
+  | { readonly kind: "malformed"; readonly reason: string };
 
 export const IGNORED: RecordReading = { kind: "ignored" };
 
 /** Collects what the records of one message turn out to be. */
 export class MessageContent {
   readonly #events: BucketEvent[] = [];
+  readonly #notices: ReplicationNotice[] = [];
   readonly #malformed: MalformedRecord[] = [];
   #ignored = 0;
   #leftOut = 0;
@@ -20,6 +25,7 @@ export class MessageContent {
   add(reading: RecordReading, record: unknown): void {
     if (reading.kind === "ignored") this.#ignored++;
     else if (reading.kind === "malformed") this.malformed(reading.reason, record);
+    else if (reading.kind === "replication") this.#notices.push(reading.notice);
     else this.#events.push(reading);
   }
 
@@ -30,7 +36,8 @@ export class MessageContent {
 
   toMessage(): ParsedMessage {
     const leftOut = this.#leftOut === 0 ? [] : [{ reason: `${this.#leftOut} more records of the same message`, excerpt: "" }];
-    return { events: this.#events, ignored: this.#ignored, malformed: [...this.#malformed, ...leftOut] };
+    const notices = this.#notices.length === 0 ? {} : { notices: this.#notices };
+    return { events: this.#events, ...notices, ignored: this.#ignored, malformed: [...this.#malformed, ...leftOut] };
   }
 }
 

@@ -190,6 +190,7 @@ describe("parseMessage: stores", () => {
     ["ObjectTagging:Put", "attributes"],
     ["ObjectTagging:Delete", "attributes"],
     ["ObjectAcl:Put", "attributes"],
+    ["ObjectRestore:Completed", "restored"],
     ["ObjectSynced:Create", "created"],
     ["ObjectLifecycle:Expiration:Current", "deleted"],
   ];
@@ -203,10 +204,8 @@ describe("parseMessage: stores", () => {
 
   const ignored = [
     "ObjectRestore:Post",
-    "ObjectRestore:Completed",
     "ObjectRestore:Delete",
-    "Replication:OperationFailedReplication",
-    "Replication:OperationNotTracked",
+    "Replication:OperationFailedReplication", // of a store that names no rule
     "s3:Replication:OperationCompletedReplication",
     "ReducedRedundancyLostObject",
     "LifecycleTransition",
@@ -285,7 +284,7 @@ describe("parseMessage: EventBridge", () => {
     ["Object Tags Deleted", "attributes"],
     ["Object ACL Updated", "attributes"],
     ["Object Restore Initiated", "ignored"],
-    ["Object Restore Completed", "ignored"],
+    ["Object Restore Completed", "restored"],
     ["Object Restore Expired", "ignored"],
     ["Object Storage Class Changed", "ignored"],
     ["Object Access Tier Changed", "ignored"],
@@ -522,5 +521,65 @@ describe("parseMessage: what nobody understands", () => {
   it("makes a message of what it throws at, for where nobody can be told", () => {
     const message = malformedMessage("hello", "not JSON");
     assert.deepEqual(message, { events: [], ignored: 0, malformed: [{ reason: "not JSON", excerpt: "hello" }] });
+  });
+});
+
+describe("parseMessage: S3's own replication", () => {
+  /** https://docs.aws.amazon.com/AmazonS3/latest/userguide/replication-metrics-events.html */
+  function replicationRecord(eventName: string, data: Json, object: Json = {}): Json {
+    const replicationEventData = {
+      replicationRuleId: "acme/photos/b:copy",
+      destinationBucket: "arn:aws:s3:::copy",
+      s3Operation: "OBJECT_PUT",
+      requestTime: "2026-11-21T00:44:59.168Z",
+      ...data,
+    };
+    return {
+      ...awsRecord(eventName, object),
+      eventVersion: "2.2",
+      userIdentity: { principalId: "s3.amazonaws.com" },
+      replicationEventData,
+    };
+  }
+
+  const notice = { bucket: "src", key: "dir/red flower.jpg", versionId: "v1", ruleId: "acme/photos/b:copy", eventTime: MS };
+
+  it("reads why an object was given up, with the rule and the version", () => {
+    const record = replicationRecord("Replication:OperationFailedReplication", { failureReason: "AssumeRoleNotPermitted" });
+    const wanted = {
+      events: [],
+      notices: [{ ...notice, kind: "failed", failureReason: "AssumeRoleNotPermitted" }],
+      ignored: 0,
+      malformed: [],
+    };
+    assert.deepEqual(parseMessage({ Records: [record] }), wanted);
+  });
+
+  const kinds = {
+    "Replication:OperationMissedThreshold": "delayed",
+    "s3:Replication:OperationReplicatedAfterThreshold": "late",
+    "Replication:OperationNotTracked": "notTracked",
+  };
+  for (const [name, kind] of Object.entries(kinds)) {
+    it(`takes ${name} for ${kind}`, () => {
+      const { notices } = parseMessage({ Records: [replicationRecord(name, { threshold: "15M" })] });
+      assert.deepEqual(notices, [{ ...notice, kind, failureReason: undefined }]);
+    });
+  }
+
+  it("reads them beside other events, and inside SNS and SQS", () => {
+    const record = replicationRecord("Replication:OperationNotTracked", {}, { key: "a%2Bb" });
+    const message = JSON.stringify({ Records: [awsRecord("ObjectCreated:Put"), record] });
+    const inSns = JSON.stringify({ Type: "Notification", Message: message });
+    const { events, notices } = parseMessage({ Records: [{ eventSource: "aws:sqs", body: inSns }] });
+    assert.deepEqual([events.length, notices?.map(({ key }) => key)], [1, ["a+b"]]);
+  });
+
+  it("sets aside one whose key cannot be read", () => {
+    const record = replicationRecord("Replication:OperationFailedReplication", {}, { key: "%zz" });
+    assert.deepEqual(
+      parseMessage({ Records: [record] }).malformed.map(({ reason }) => reason),
+      ["the record names no bucket or no key"],
+    );
   });
 });

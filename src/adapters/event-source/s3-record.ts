@@ -1,6 +1,6 @@
-import type { BucketEvent } from "../../domain/event.ts";
+import type { BucketEvent, ReplicationNotice } from "../../domain/event.ts";
 import { etagAt, type Fields, fieldsAt, sizeAt, textAt, timeAt } from "./event-fields.ts";
-import { meaningOfName } from "./event-kind.ts";
+import { meaningOfName, noticeOfName } from "./event-kind.ts";
 import { formDecode, type KeyEncoding, type KeyReadings, readKey } from "./key-readings.ts";
 import { IGNORED, type RecordReading } from "./message-content.ts";
 
@@ -21,6 +21,8 @@ export function readS3Record(record: Fields, context: RecordContext): RecordRead
   const name = textAt(record, "eventName");
   if (name === undefined) return malformed("the record has no eventName");
   const eventName = name.startsWith(PREFIX) ? name.slice(PREFIX.length) : name;
+  const notice = noticeOfName(eventName);
+  if (notice !== undefined) return readNotice(record, notice);
   const kind = meaningOfName(eventName);
   if (kind === undefined) return malformed(`unknown event name ${name.slice(0, 100)}`);
   if (kind === "ignored") return IGNORED;
@@ -54,6 +56,22 @@ function readObject(record: Fields, { kind, eventName }: Change, context: Record
     // The ETag of a delete is a marker's, and says nothing of any object.
     ...(kind === "deleted" ? {} : { etag: etagAt(object, "eTag"), sizeBytes: knownSize(object, eventName) }),
   };
+}
+
+/** AWS alone names the rule; it encodes its keys. What names none (MinIO) is of no rule of ours. */
+function readNotice(record: Fields, kind: ReplicationNotice["kind"]): RecordReading {
+  if (!versionFits(record.eventVersion)) return malformed("this eventVersion is not understood");
+  const s3 = fieldsAt(record, "s3");
+  const object = fieldsAt(s3, "object");
+  const data = fieldsAt(record, "replicationEventData");
+  const bucket = textAt(fieldsAt(s3, "bucket"), "name");
+  const key = readKey(textAt(object, "key") ?? "", "url", "url")?.[0];
+  const ruleId = textAt(data, "replicationRuleId");
+  if (ruleId === undefined) return IGNORED;
+  if (bucket === undefined || key === undefined) return malformed("the record names no bucket or no key");
+  const failureReason = textAt(data, "failureReason");
+  const versionId = textAt(object, "versionId");
+  return { kind: "replication", notice: { kind, bucket, key, versionId, ruleId, failureReason, eventTime: timeAt(record, "eventTime") } };
 }
 
 function malformed(reason: string): RecordReading {

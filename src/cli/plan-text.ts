@@ -1,0 +1,61 @@
+import { handOverFile } from "../app/hand-overs.ts";
+import type { ProvisionedChange, ProvisionPlan } from "../app/provision.ts";
+import type { Output } from "./output.ts";
+
+const SIGNS = { create: "+", update: "~", delete: "-" } as const;
+
+/** In the order in which they are made. */
+const GROUPS: readonly (readonly [title: string, types: readonly ProvisionedChange["type"][]])[] = [
+  ["buckets", ["bucket", "versioning"]],
+  ["roles and policies", ["role", "policy", "key-policy"]],
+  ["replication rules", ["replication-rule"]],
+  ["notifications", ["notification"]],
+  ["engines", ["engine"]],
+  ["existing objects", ["backfill"]],
+];
+
+/** Prints changes grouped by what they are about, one a line, then what else a person should know. */
+export async function printPlan(output: Output, plan: ProvisionPlan, changes: readonly ProvisionedChange[]): Promise<void> {
+  const { problems, notes, handOvers, existing } = plan;
+  const files = handOvers.map((handOver) => ({ ...handOver, file: handOverFile(handOver) }));
+  if (output.json) return output.document({ changes, problems, notes, handOvers: files, existingObjects: existing ?? [] });
+  for (const line of changeLines(changes)) await output.line(line);
+  for (const note of notes) output.info(`note: ${note}`);
+  for (const { account, file, subject } of files) output.info(`note: ${file} is for account ${account}, which has ${subject}`);
+  for (const { subject, message, hint } of problems) {
+    output.warn(`${subject}: ${message}`);
+    output.warn(`  try: ${hint}`);
+  }
+}
+
+export function changeLines(changes: readonly ProvisionedChange[]): readonly string[] {
+  return GROUPS.flatMap(([title, types]) => {
+    const group = changes.filter(({ type }) => types.includes(type));
+    return group.length === 0 ? [] : [title, ...group.map((change) => `  ${SIGNS[change.action]} ${changeText(change)}`)];
+  });
+}
+
+function changeText({ type, id, detail }: ProvisionedChange): string {
+  const about = ABOUT[type]?.(detail) ?? "";
+  return about === "" ? id : `${id}  ${about}`;
+}
+
+type About = (detail: ProvisionedChange["detail"]) => string;
+
+const ABOUT: Partial<Record<ProvisionedChange["type"], About>> = {
+  bucket: ({ region }) => `made in ${region}`,
+  versioning: ({ status }) => `versioning ${status}, which cannot be undone`,
+  role: ({ source, tags, trust }) =>
+    source === undefined ? `${tags === undefined ? "" : "tags"}${trust === undefined ? "" : "trust"}` : `of ${source}`,
+  "replication-rule": ({ destination, status, role }) =>
+    destination === undefined ? `role ${role}` : `→ ${destination}${status === "Disabled" ? " (disabled)" : ""}`,
+  notification: ({ queueArn, events }) => `→ ${queueArn} (${Array.isArray(events) ? events.join(", ") : ""})`,
+  backfill: ({ objects, isWhole, cost, destinations }) =>
+    `→ ${Array.isArray(destinations) ? destinations.join(", ") : ""}: ${numberText(objects, isWhole)} objects, about ${isWhole === true ? "" : "at least "}$${typeof cost === "number" ? cost.toFixed(2) : "?"}`,
+  engine: ({ engine, before, why }) => `${before === undefined ? "" : `${before} → `}${engine}: ${why}`,
+};
+
+function numberText(count: unknown, isWhole: unknown): string {
+  if (typeof count !== "number") return "nobody may count how many";
+  return `${isWhole === true ? "" : "at least "}${count.toLocaleString("en-US")}`;
+}

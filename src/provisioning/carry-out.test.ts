@@ -1,0 +1,228 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { setImmediate as turn } from "node:timers/promises";
+import {
+  ACCOUNT,
+  applyTo,
+  nativeBucket,
+  nothingOf,
+  OTHER_ACCOUNT,
+  pairOf,
+  ruleIds,
+  settleTo,
+  wishOf,
+} from "../../test/support/native-plane.ts";
+import { isReplicationError } from "../domain/error.ts";
+import type { Clock } from "../ports/clock.ts";
+import { LeapingClock } from "../testing/leaping-clock.ts";
+import { MemoryAws } from "../testing/memory-aws.ts";
+import { lockRoleName } from "./names.ts";
+import type { NativeWish } from "./native-wish.ts";
+
+const A = nativeBucket("a");
+const B = nativeBucket("b", { region: "eu-west-1" });
+const FAR = nativeBucket("far", { account: OTHER_ACCOUNT });
+const KEY = `arn:aws:kms:us-east-1:${OTHER_ACCOUNT}:key/far`;
+const MESH = [pairOf(A, B, { isTwoWay: true }), pairOf(B, A, { isTwoWay: true })];
+const WIDE = wishOf([...MESH, pairOf(A, FAR, { ownerOverride: true, replicaKmsKeyId: KEY })], {
+  leave: { mayCreate: true, mayVersion: false },
+});
+
+/** A bucket that serverless-s3-replication-plugin set up, one that is missing, one of another account with a key. */
+function world(): MemoryAws {
+  const aws = new MemoryAws();
+  const a = aws.addBucket("a", { versioning: "Enabled" });
+  aws.addBucket("c", { versioning: "Enabled" });
+  aws.addBucket("far", { account: OTHER_ACCOUNT });
+  const facts = { arn: KEY, account: OTHER_ACCOUNT, region: "us-east-1", isEnabled: true, isAwsManaged: false };
+  aws.keys.set(KEY, { key: facts, policy: { Version: "2012-10-17", Statement: [] } });
+  const role = aws.addRole(ACCOUNT, { name: "old", tags: { "SLS-S3-REPLICATION-PLUGIN": "old" } });
+  const destination = { bucketArn: "arn:aws:s3:::c", ownerOverride: false, replicationTime: false };
+  const rule = { status: "Enabled", prefix: "", tags: {}, deleteMarkerReplication: true, replicaModifications: false } as const;
+  a.document = { role: role.arn, rules: [{ ...rule, id: "", priority: 0, kmsEncryptedObjects: false, destination }] };
+  return aws;
+}
+
+class Killed extends Error {}
+
+/** The process dies at its n-th change: before it has taken effect, or after. Nothing that it tries from then on happens. */
+function killAt(aws: MemoryAws, n: number, when: "before" | "after"): { readonly struck: () => boolean } {
+  let count = 0;
+  let isDead = false;
+  aws.faults = {
+    before: () => {
+      if (!isDead) count++;
+      if (isDead || (when === "before" && count === n)) {
+        isDead = true;
+        throw new Killed();
+      }
+    },
+    after: () => {
+      if (when !== "after" || count !== n) return;
+      isDead = true;
+      throw new Killed();
+    },
+  };
+  return { struck: () => isDead };
+}
+
+/** One call fails, and the process lives to give its locks back. */
+function failAt(aws: MemoryAws, n: number): { readonly struck: () => boolean } {
+  let count = 0;
+  aws.faults = {
+    before: () => {
+      if (++count === n) throw new Killed();
+    },
+  };
+  return { struck: () => count >= n };
+}
+
+const FAULTS = {
+  "killed before": (aws: MemoryAws, n: number) => killAt(aws, n, "before"),
+  "killed after": (aws: MemoryAws, n: number) => killAt(aws, n, "after"),
+  "failed at": failAt,
+} as const;
+
+async function expected(start: () => Promise<MemoryAws>, wish: NativeWish): Promise<unknown> {
+  const aws = await start();
+  await settleTo(aws, wish);
+  return aws.snapshot();
+}
+
+/** Strikes at each change in turn; the next apply must bring about the same world as one that was never disturbed. */
+async function strikeEverywhere(start: () => Promise<MemoryAws>, wish: NativeWish): Promise<number> {
+  const calm = await expected(start, wish);
+  let strikes = 0;
+  for (const [name, strike] of Object.entries(FAULTS)) {
+    for (let n = 1; ; n++) {
+      const aws = await start();
+      const fault = strike(aws, n);
+      await applyTo(aws, wish).catch((error: unknown) => assert.ok(error instanceof Killed, String(error)));
+      aws.faults = {};
+      if (!fault.struck()) break;
+      strikes++;
+      // Long enough after for locks to be over.
+      await settleTo(aws, wish, { holder: "the next", clock: new LeapingClock(Date.UTC(2026, 0, 2)) });
+      assert.deepEqual(aws.snapshot(), calm, `${name} change ${n}`);
+    }
+  }
+  return strikes;
+}
+
+describe("an apply that is broken off", () => {
+  it("is completed by the next, at whatever change it was", async () => {
+    assert.ok((await strikeEverywhere(async () => world(), WIDE)) > 45);
+  });
+
+  it("is completed where it was a destroy", async () => {
+    const applied = async () => {
+      const aws = world();
+      await settleTo(aws, WIDE);
+      return aws;
+    };
+    assert.ok((await strikeEverywhere(applied, nothingOf(WIDE))) > 20);
+  });
+
+  it("is completed where it took a pair away", async () => {
+    const applied = async () => {
+      const aws = world();
+      await settleTo(aws, WIDE);
+      return aws;
+    };
+    assert.ok((await strikeEverywhere(applied, { ...WIDE, pairs: WIDE.pairs.slice(0, 2) })) > 6);
+  });
+
+  it("waits for IAM also where the role was made by the one before", async () => {
+    const aws = world();
+    const clock = new LeapingClock();
+    aws.faults = {
+      before: (call) => {
+        if (call.startsWith("PutBucketReplication")) throw new Killed();
+      },
+    };
+    await assert.rejects(applyTo(aws, WIDE), Killed);
+    aws.faults = {};
+    await applyTo(aws, WIDE, { clock });
+    assert.ok(clock.slept.includes(WIDE.propagationMs));
+  });
+
+  it("that is interrupted finishes the call under way and gives its lock back", async () => {
+    const aws = world();
+    const controller = new AbortController();
+    aws.faults = { after: (call) => (call.startsWith("PutBucketVersioning") ? controller.abort() : undefined) };
+    const { isComplete, made } = await applyTo(aws, WIDE, { signal: controller.signal });
+    assert.equal(isComplete, false);
+    assert.deepEqual(
+      made.map(({ type }) => type),
+      ["bucket", "versioning"],
+    );
+    assert.equal(
+      [...aws.roles.values()].some(({ path }) => path === "/replicast/lock/"),
+      false,
+    );
+  });
+});
+
+/** Lets others go on while it sleeps, and moves only a little. */
+function sharedClock(): Clock {
+  let now = Date.UTC(2026, 0, 1);
+  return {
+    now: () => now,
+    sleep: async () => {
+      now += 1;
+      await turn();
+    },
+  };
+}
+
+describe("two applies at once", () => {
+  it("do one after the other what has to be done, once", async () => {
+    const calm = await expected(async () => world(), WIDE);
+    const aws = world();
+    const clock = sharedClock();
+    // Every change takes a while, so that they would meet.
+    aws.faults = { before: () => turn() };
+    const both = await Promise.all(["one", "two"].map((holder) => applyTo(aws, WIDE, { holder, clock })));
+    assert.deepEqual(
+      both.map(({ isComplete }) => isComplete),
+      [true, true],
+    );
+    assert.deepEqual(aws.snapshot(), calm);
+    assert.equal(aws.mutations.filter((call) => call === "PutBucketReplication a").length, 1);
+  });
+
+  it("of two names at two sources do not keep each other from their rules, nor from a bucket that both want made", async () => {
+    const aws = world();
+    const clock = sharedClock();
+    aws.faults = { before: () => turn() };
+    const other = { name: "other", path: "/replicast/other/", tags: {} };
+    const alike = { leave: { mayCreate: true } };
+    const c = nativeBucket("c");
+    const wishes = [wishOf([pairOf(A, B)], alike), wishOf([pairOf(c, B)], { ...alike, owner: other })];
+    await Promise.all(wishes.map((wish, index) => applyTo(aws, wish, { holder: `${index}`, clock })));
+    assert.deepEqual([ruleIds(aws, "a"), ruleIds(aws, "c")], [["acme/photos/b"], ["other/photos/b"]]);
+  });
+
+  it("the second says who is at work where it waited long enough, and changes nothing", async () => {
+    const aws = world();
+    const until = new Date(Date.UTC(2027, 0, 1)).toISOString();
+    aws.addRole(ACCOUNT, {
+      name: lockRoleName(A),
+      path: "/replicast/lock/",
+      tags: { "replicast:holder": "host 42 x", "replicast:until": until },
+    });
+    const refused = applyTo(aws, WIDE, { timeoutMs: 5_000 });
+    await assert.rejects(refused, (error) => isReplicationError(error) && /host 42 x/.test(error.message));
+    assert.deepEqual(
+      aws.mutations.filter((call) => !call.includes("replicast-lock")),
+      [],
+    );
+  });
+
+  it("a lock whose holder is long gone is taken over", async () => {
+    const aws = world();
+    const tags = { "replicast:holder": "gone", "replicast:until": "2020-01-01T00:00:00.000Z" };
+    aws.addRole(ACCOUNT, { name: lockRoleName(A), path: "/replicast/lock/", tags });
+    await settleTo(aws, WIDE);
+  });
+});
