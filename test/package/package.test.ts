@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
 import { test } from "node:test";
 
 const ROOT = join(import.meta.dirname, "..", "..");
@@ -32,11 +33,41 @@ test("the library exports what it promises and nothing else", async () => {
     "describeJournal",
     "describeLedger",
     "describeObjectStore",
+    "describeResumption",
     "describeSafeguards",
     "describeTaskStore",
     "describeTransfer",
+    "describeUploads",
   ]);
 });
+
+test("the Serverless plugin is a class, by import and by require", async () => {
+  const imported: { readonly default: unknown } = await import("../../src/serverless/index.ts");
+  assert.equal(typeof imported.default, "function");
+  assert.equal(createRequire(import.meta.url)("../../src/serverless/index.ts"), imported.default);
+});
+
+test("the Serverless plugin loads nothing that an older Node lacks, as the framework's process may be one", () => {
+  const loaded = modulesBehind(["src/serverless/index.ts", "src/app/provision.ts", "src/app/hand-overs.ts"]);
+  assert.deepEqual([...loaded].filter((name) => !name.startsWith("node:")).sort(), ["zod"]);
+  assert.ok(!loaded.has("node:sqlite"));
+});
+
+/** Packages and built-in modules that are loaded with a source file, at once and not only when something is done. */
+function modulesBehind(files: readonly string[]): ReadonlySet<string> {
+  const modules = new Set<string>();
+  const seen = new Set<string>();
+  const visit = (file: string): void => {
+    if (seen.has(file)) return;
+    seen.add(file);
+    for (const [, specifier = ""] of read(file).matchAll(/(?:^|\n)(?:import|export)\s(?!type\b)[^;'"]*?from\s+"([^"]+)"/g)) {
+      if (specifier.startsWith(".")) visit(join(dirname(file), specifier));
+      else modules.add(specifier);
+    }
+  };
+  for (const file of files) visit(file);
+  return modules;
+}
 
 test("dependencies are pinned, and the lock file names no place to fetch them from", () => {
   for (const [name, version] of Object.entries({ ...manifest.dependencies, ...manifest.devDependencies })) {
