@@ -134,6 +134,10 @@ const DESCRIPTIONS: Readonly<Record<ErrorCode, Description>> = {
     meaning: "A store does not know this operation.",
     hint: "Check docs/compatibility.md. Turn off what the store lacks, such as `preserve.tags`.",
   },
+  NotReplicated: {
+    meaning: "S3's own replication did not bring the object over, and will not by itself. The row's reason is S3's own word for it.",
+    hint: "Mend what the reason names; `failures redrive` then lets it be tried once more, and `apply --backfill` replicates what was there before.",
+  },
   OutOfOrder: {
     meaning:
       "With `versions: all`, a version is older than one that the destination has already. On top it would become the current one, so it was not written.",

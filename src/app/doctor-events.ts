@@ -1,16 +1,24 @@
 import { randomBytes } from "node:crypto";
 import { parseMessage } from "../adapters/event-source/s3-notification.ts";
 import type { SqsQueue } from "../adapters/event-source/sqs-queue.ts";
-import { type Environment, type EventsSetting, type ResolvedBucket, type ResolvedConfig, settingsOf } from "../config/resolved-config.ts";
+import {
+  type Environment,
+  type EventsSetting,
+  type ResolvedBucket,
+  type ResolvedConfig,
+  type ResolvedStore,
+  settingsOf,
+} from "../config/resolved-config.ts";
 import { Authenticator } from "../control-plane/authenticator.ts";
 import type { StatusDocument } from "../control-plane/contract.ts";
 import type { Handler, PushedMessage } from "../control-plane/handler.ts";
-import { isReplicationError, toReplicationError } from "../domain/error.ts";
+import { isReplicationError, ReplicationError, toReplicationError } from "../domain/error.ts";
 import type { ParsedMessage } from "../domain/event.ts";
 import { RESERVED_PREFIX } from "../domain/object.ts";
 import type { ObjectStore } from "../ports/object-store.ts";
 import { revealed } from "./credentials.ts";
 import { type Finding, finding } from "./doctor-findings.ts";
+import { type QueueAddress, type QueueEvents, queueAddress } from "./queues.ts";
 import type { Stores } from "./stores.ts";
 import { systemClock } from "./system-clock.ts";
 
@@ -101,10 +109,10 @@ interface Watcher {
   end(): Promise<void>;
 }
 
-function watcherOf({ place, events }: Source, { isDaemonThere, door, askDaemon, env, signal }: Proving): Watcher {
+function watcherOf({ place, events }: Source, { isDaemonThere, door, askDaemon, config, env, signal }: Proving): Watcher {
   if (isDaemonThere) return new DaemonWatcher(place.store.alias, askDaemon);
   if (door !== undefined && events.type === "webhook") return door.watcher(place.store.alias);
-  return new QueueWatcher(place, events as EventsSetting & { type: "sqs" }, { env, signal });
+  return new QueueWatcher(place.store, queueAddress(config, place, events as QueueEvents, env), { env, signal });
 }
 
 /** How long the event took; undefined where none came in time. */
@@ -199,33 +207,34 @@ function isOfOurs({ events, malformed }: ParsedMessage): boolean {
 
 /** Looks into the queue; what is not about our keys goes back at once. */
 class QueueWatcher implements Watcher {
-  readonly #place: ResolvedBucket;
-  readonly #events: EventsSetting & { type: "sqs" };
+  readonly #store: ResolvedStore;
+  readonly #address: QueueAddress;
   readonly #around: { readonly env: Environment; readonly signal: AbortSignal };
   readonly #seen = new Set<string>();
   #queue: SqsQueue | undefined;
 
-  constructor(
-    place: ResolvedBucket,
-    events: EventsSetting & { type: "sqs" },
-    around: { readonly env: Environment; readonly signal: AbortSignal },
-  ) {
-    this.#place = place;
-    this.#events = events;
+  constructor(store: ResolvedStore, address: QueueAddress, around: { readonly env: Environment; readonly signal: AbortSignal }) {
+    this.#store = store;
+    this.#address = address;
     this.#around = around;
   }
 
+  /** Nothing is written where there is no queue. */
   async begin(): Promise<void> {
-    const [{ openQueue }, { createCredentialProvider }] = await Promise.all([
+    const [{ openQueue, toQueueProblem }, { createCredentialProvider }] = await Promise.all([
       import("../adapters/event-source/sqs-queue.ts"),
       import("../adapters/credentials/credential-provider.ts"),
     ]);
-    const { store } = this.#place;
-    this.#queue = await openQueue({
-      queueUrl: this.#events.queueUrl,
-      region: this.#events.region ?? store.region,
-      credentials: createCredentialProvider(revealed(store.credentials), this.#around.env),
-    });
+    const { env, signal } = this.#around;
+    const queue = await openQueue({ ...this.#address, credentials: createCredentialProvider(revealed(this.#store.credentials), env) });
+    try {
+      await queue.url(signal);
+    } catch (cause) {
+      queue.close();
+      const { code, message, hint } = toQueueProblem(cause);
+      throw new ReplicationError("InvalidRequest", `${code}: ${message}`, { hint, cause });
+    }
+    this.#queue = queue;
   }
 
   async hasSeen(bucket: string, key: string): Promise<boolean> {

@@ -27,13 +27,12 @@ import {
   queryObjects,
   queryStatus,
 } from "../control-plane/queries.ts";
-import type { Rule } from "../domain/rule.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { State } from "../ports/state.ts";
 import { emptyState } from "./empty-state.ts";
 import { splitRules, storedEngines } from "./engines.ts";
+import { NativeLooks } from "./native-looks.ts";
 import { NativeServices } from "./native-services.ts";
-import { NativeWatch } from "./native-watch.ts";
 import { openState, stateExists } from "./state.ts";
 import { openStores } from "./stores.ts";
 import { systemClock } from "./system-clock.ts";
@@ -118,19 +117,22 @@ export class Inspection {
     const state = isThere ? await openState(config, "reader") : emptyState();
     try {
       const scope = await this.#scope(state);
-      const rules = config.rules.filter(({ id }) => scope.engineOf?.(id) === "native");
-      return rules.length === 0 ? await read(scope) : await this.#withNative(rules, scope, read);
+      const isNative = config.rules.some(({ id }) => scope.engineOf?.(id) === "native");
+      return !isNative ? await read(scope) : await this.#withNative(scope, read);
     } finally {
       await state.close();
     }
   }
 
-  async #withNative<T>(rules: readonly Rule[], scope: QueryScope, read: (scope: QueryScope) => Promise<T>): Promise<T> {
+  async #withNative<T>(scope: QueryScope, read: (scope: QueryScope) => Promise<T>): Promise<T> {
     const [config, env] = [this.#config, this.#env];
     const stores = await openStores({ buckets: Object.values(config.buckets), limits: config.limits, env });
     const services = new NativeServices(config, env);
     try {
-      return await read({ ...scope, native: new NativeWatch({ config, rules, state: scope.state, stores, services, logger: UNHEARD }) });
+      return await read({
+        ...scope,
+        native: new NativeLooks({ config, ledger: scope.state.ledger, storeOf: stores.storeOf, services, logger: UNHEARD }),
+      });
     } finally {
       await Promise.all([services.close(), stores.close()]);
     }

@@ -4,17 +4,17 @@ import type { Rule } from "../domain/rule.ts";
 import type { BatchFailure, BatchJob } from "../ports/batch-replication.ts";
 import { batchJobsOf, newBatchJob } from "../provisioning/batch-job.ts";
 import { ensureBatchRole } from "../provisioning/batch-role.ts";
-import type { NativeServices } from "./native-services.ts";
+import type { Services } from "./native-facts.ts";
 import { ownerOf } from "./native-wish.ts";
 import { systemClock } from "./system-clock.ts";
 
 /** The batch jobs of the source of one direction, at S3 Control. */
 export class NativeJobs implements HealingJobs {
   readonly #config: ResolvedConfig;
-  readonly #services: NativeServices;
+  readonly #services: Services;
   readonly #rule: Rule;
 
-  constructor(config: ResolvedConfig, services: NativeServices, rule: Rule) {
+  constructor(config: ResolvedConfig, services: Services, rule: Rule) {
     this.#config = config;
     this.#services = services;
     this.#rule = rule;

@@ -24,7 +24,7 @@ export function credentialsFor(env: Environment, fallback?: CredentialProvider):
 }
 
 /** Where a service answers by the environment, as every AWS client reads it; undefined for AWS itself. */
-export function endpointOf(env: Environment, service: "IAM" | "STS" | "KMS" | "S3_CONTROL" | "CLOUDWATCH"): string | undefined {
+export function endpointOf(env: Environment, service: "IAM" | "STS" | "KMS" | "S3_CONTROL" | "SQS" | "CLOUDWATCH"): string | undefined {
   if (env["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"] === "true") return undefined;
   return env[`AWS_ENDPOINT_URL_${service}`] || env["AWS_ENDPOINT_URL"] || undefined;
 }

@@ -12,12 +12,16 @@ import type { Plan, PlannedChange, Problem } from "../provisioning/change.ts";
 import type { NativeBucket, NativePair } from "../provisioning/native-pair.ts";
 import type { NativePlan } from "../provisioning/native-wish.ts";
 import type { BackfillPlan } from "../provisioning/plan-backfill.ts";
+import { type CopyBucketsPlan, planCopyBuckets } from "../provisioning/plan-copy-buckets.ts";
 import { planNative } from "../provisioning/plan-native.ts";
 import { type EnginePlan, type EnginesSoFar, mayBeNative, planEngines, readEnginesSoFar, readEvidence } from "./engine-plan.ts";
+import { BucketPorts } from "./bucket-ports.ts";
+import { copyBuckets } from "./copy-buckets.ts";
 import { AwsPorts, type CredentialsOf, credentialsFor } from "./native-ports.ts";
 import { nativeBuckets, nativeWish, ownerOf } from "./native-wish.ts";
 import { NotificationPlanner } from "./notifications.ts";
 import { ExistingPlanner } from "./plan-existing.ts";
+import { QueuePorts } from "./queues.ts";
 import { openState, openStateIfThere } from "./state.ts";
 import { systemClock } from "./system-clock.ts";
 
@@ -94,6 +98,8 @@ class Provisioning {
   readonly #run: ProvisionRun;
   readonly #options: ProvisionOptions;
   readonly #aws: AwsPorts;
+  readonly #buckets: BucketPorts;
+  readonly #queues: QueuePorts;
   readonly #notifications: NotificationPlanner;
   readonly #existing: ExistingPlanner;
   /** Held by an apply that has to tell it something, so that no run begins meanwhile. */
@@ -101,17 +107,19 @@ class Provisioning {
   #unsaved: ReadonlyMap<string, Engine> = new Map();
 
   constructor(run: ProvisionRun) {
-    const { config, env, aim, credentials, sources = () => true } = run;
+    const { config, env, aim, credentials, sources } = run;
     const credentialsOf: CredentialsOf = credentialsFor(env, credentials);
     this.#run = run;
     this.#options = { ...PROVISION_DEFAULTS, ...run.options };
     this.#aws = new AwsPorts({ config, env, credentialsOf });
     this.#existing = new ExistingPlanner(config, this.#aws);
-    this.#notifications = new NotificationPlanner({ config, aim, credentialsOf, includes: sources });
+    this.#buckets = new BucketPorts(credentialsOf);
+    this.#queues = new QueuePorts(env, credentialsOf);
+    this.#notifications = new NotificationPlanner({ config, aim, buckets: this.#buckets, queues: this.#queues, includes: sources });
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#aws.close(), this.#notifications.close(), this.#state?.close()]);
+    await Promise.all([this.#aws.close(), this.#buckets.close(), this.#queues.close(), this.#state?.close()]);
   }
 
   /** Waits for missing buckets as long as was asked for. */
@@ -134,7 +142,7 @@ class Provisioning {
     const outcome = await carryOut({
       ports: this.#aws.ports,
       plan: () => this.#plan(),
-      name: config.name,
+      owner: ownerOf(config),
       holder: `${hostname()} ${process.pid} ${randomUUID().slice(0, 8)}`,
       timeoutMs: this.#options.lockTimeoutMs,
       isOptional: config.iam.roleArn !== undefined,
@@ -161,22 +169,48 @@ class Provisioning {
       throw error;
     });
     const parts = isReplicationError(native) ? undefined : native;
-    const notifications = await this.#notifications.plan(new Set(parts?.pairs.map(({ source }) => source.id)));
-    if (native === undefined || isReplicationError(native)) {
-      const decisions = decideEngines(config, { isVersioned: () => undefined, stored: (rule) => stored.engines.get(rule) });
-      return { ...NOTHING, steps: notifications, notes: [...unseenNotes(native, aim), ...this.#copiedNotes(decisions)] };
-    }
+    const decisions =
+      parts?.engines.decisions ??
+      decideEngines(config, { isVersioned: () => undefined, stored: (rule) => stored.engines.get(rule) });
+    const copied = await this.#copied(decisions, parts);
+    if (native === undefined || isReplicationError(native)) return { ...copied, notes: [...unseenNotes(native, aim), ...copied.notes] };
     const { plan, engines, backfill } = native;
     this.#unsaved = engines.unsaved;
     const isHere = aim === "present";
     return {
-      steps: [...plan.steps, ...notifications, ...(isHere ? [...engines.steps, ...backfill.steps] : [])],
-      problems: [...plan.problems, ...(isHere ? [...engines.problems, ...backfill.problems] : [])],
-      notes: [...plan.notes, ...this.#copiedNotes(engines.decisions), ...backfill.notes],
+      steps: [...plan.steps, ...copied.steps, ...(isHere ? [...engines.steps, ...backfill.steps] : [])],
+      problems: once([...plan.problems, ...copied.problems, ...(isHere ? [...engines.problems, ...backfill.problems] : [])]),
+      notes: [...plan.notes, ...copied.notes, ...backfill.notes],
       handOvers: plan.handOvers,
       existing: backfill.existing,
       contested: plan.contested,
     };
+  }
+
+  /** What copy needs to be there, and how its rules, and native ones too, hear of changes. */
+  async #copied(decisions: EnginePlan["decisions"], native: NativeParts | undefined): Promise<ContestedPlan> {
+    const { steps, problems } = await this.#copyBuckets(decisions, native?.pairs ?? []);
+    const coming = [...(native?.plan.steps ?? []), ...steps].flatMap(({ changes }) => changes).filter(isNewBucket);
+    const notifications = await this.#notifications.plan({
+      native: new Set(native?.pairs.map(({ source }) => source.id)),
+      coming: new Set(coming.map(({ id }) => id)),
+    });
+    return {
+      ...NOTHING,
+      steps: [...steps, ...notifications.steps],
+      problems: once([...problems, ...notifications.problems]),
+      notes: [...this.#copiedNotes(decisions), ...notifications.notes],
+    };
+  }
+
+  /** Buckets of native pairs are seen to with these. No bucket ever goes. */
+  async #copyBuckets(decisions: EnginePlan["decisions"], pairs: readonly NativePair[]): Promise<CopyBucketsPlan> {
+    const { config, aim, sources = () => true } = this.#run;
+    if (aim === "absent") return NOTHING;
+    const copied = config.rules.filter(({ id, source }) => decisions.get(id)?.engine === "copy" && sources(source));
+    const native = new Set(pairs.flatMap(({ source, destination }) => [source.id, destination.id]));
+    const buckets = await copyBuckets(config, copied, this.#buckets);
+    return planCopyBuckets(buckets.filter(({ bucket }) => !native.has(bucket.id)));
   }
 
   /** The rules that are left to copy: where there is no state nobody else tells of them. */
@@ -235,6 +269,16 @@ interface NativeParts {
   readonly pairs: readonly NativePair[];
   readonly engines: EnginePlan;
   readonly backfill: BackfillPlan;
+}
+
+function isNewBucket({ action, type }: PlannedChange): boolean {
+  return action === "create" && type === "bucket";
+}
+
+/** Several parts of a plan may miss the same bucket. */
+function once(problems: readonly Problem[]): readonly Problem[] {
+  const seen = new Map(problems.map((problem) => [`${problem.code} ${problem.subject}`, problem]));
+  return problems.filter((problem) => problem.code !== "BucketMissing" || seen.get(`${problem.code} ${problem.subject}`) === problem);
 }
 
 function undecided(stored: EnginesSoFar, open: ReadonlySet<string>): ReadonlySet<string> {

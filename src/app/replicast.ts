@@ -21,6 +21,7 @@ import type { Route, State } from "../ports/state.ts";
 import { type SplitRules, settleEngines } from "./engines.ts";
 import { openEventSources } from "./event-sources.ts";
 import { rememberIn } from "./fingerprints.ts";
+import { NativeLooks } from "./native-looks.ts";
 import { NativeServices } from "./native-services.ts";
 import { NativeWatch, type NotApplied } from "./native-watch.ts";
 import { Sentinel } from "./sentinel.ts";
@@ -267,7 +268,7 @@ export class Replicast {
       name: config.name,
       rules: config.rules,
       engineOf: this.#split.engineOf,
-      native: this.#native,
+      native: this.#looks(),
       state: this.#state,
       intake: this.#intake,
       parse: (body) => parseMessage(body),
@@ -297,6 +298,13 @@ export class Replicast {
       version,
       logger,
     });
+  }
+
+  /** Undefined where S3 serves no rule. */
+  #looks(): NativeLooks | undefined {
+    const { config, logger } = this.#options;
+    const [services, { ledger }, { storeOf }] = [this.#services, this.#state, this.#stores];
+    return this.#native && new NativeLooks({ config, services, logger, ledger, storeOf });
   }
 
   async #ready(): Promise<{ ready: boolean; reason?: string }> {

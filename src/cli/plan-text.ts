@@ -9,6 +9,7 @@ const GROUPS: readonly (readonly [title: string, types: readonly ProvisionedChan
   ["buckets", ["bucket", "versioning"]],
   ["roles and policies", ["role", "policy", "key-policy"]],
   ["replication rules", ["replication-rule"]],
+  ["queues", ["queue"]],
   ["notifications", ["notification"]],
   ["engines", ["engine"]],
   ["existing objects", ["backfill"]],
@@ -49,7 +50,9 @@ const ABOUT: Partial<Record<ProvisionedChange["type"], About>> = {
     source === undefined ? `${tags === undefined ? "" : "tags"}${trust === undefined ? "" : "trust"}` : `of ${source}`,
   "replication-rule": ({ destination, status, role }) =>
     destination === undefined ? `role ${role}` : `→ ${destination}${status === "Disabled" ? " (disabled)" : ""}`,
-  notification: ({ queueArn, events }) => `→ ${queueArn} (${Array.isArray(events) ? events.join(", ") : ""})`,
+  policy: ({ allows, sources }) => (Array.isArray(sources) ? `lets ${allows} send events of ${sources.join(", ")}` : ""),
+  queue: ({ region, source }) => `in ${region}, of ${source}`,
+  notification: ({ queueArn, queue, events }) => `→ ${queueArn ?? queue} (${Array.isArray(events) ? events.join(", ") : ""})`,
   backfill: ({ objects, isWhole, cost, destinations }) =>
     `→ ${Array.isArray(destinations) ? destinations.join(", ") : ""}: ${numberText(objects, isWhole)} objects, about ${isWhole === true ? "" : "at least "}$${typeof cost === "number" ? cost.toFixed(2) : "?"}`,
   engine: ({ engine, before, why }) => `${before === undefined ? "" : `${before} → `}${engine}: ${why}`,

@@ -50,7 +50,7 @@ export interface CredentialsDocument {
 
 export type EventsDocument =
   | { readonly type: "webhook"; readonly arn?: string | undefined }
-  | { readonly type: "sqs"; readonly queueUrl: string; readonly region?: string | undefined }
+  | { readonly type: "sqs"; readonly queueUrl?: string | undefined; readonly region?: string | undefined }
   | { readonly type: "poll"; readonly every: string }
   | { readonly type: "none" };
 

@@ -25,8 +25,6 @@ function unknownKey(path: Path, key: string): Finding {
 function describe({ path, code, message }: SchemaIssue): Finding {
   const last = path.at(-1);
   if (message.endsWith("received undefined")) {
-    if (last === "queueUrl")
-      return { path, message: "is missing: this version makes no queues", hint: "add the queueUrl of a queue that is there" };
     const what = /expected (\w+)/.exec(message)?.[1] ?? "value";
     return { path, message: "is missing", hint: `add "${last}" with a ${what === "array" ? "list" : what} here` };
   }

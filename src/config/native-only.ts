@@ -15,17 +15,15 @@ export function nativeOnly(document: RuleDocument, path: Path): readonly Path[] 
 }
 
 type NativeSettings = Partial<
-  Pick<DestinationMap & SourceMap, "replicationTime" | "owner" | "kmsKeys" | "existingObjects" | "createBuckets" | "versioning" | "bucket">
+  Pick<DestinationMap & SourceMap, "replicationTime" | "owner" | "kmsKeys" | "existingObjects" | "bucket">
 >;
 
-function askedOfNative({ replicationTime, owner, kmsKeys, existingObjects, createBuckets, versioning }: NativeSettings): readonly string[] {
+function askedOfNative({ replicationTime, owner, kmsKeys, existingObjects }: NativeSettings): readonly string[] {
   const asked = {
     replicationTime: replicationTime === true,
     owner: owner === "destination",
     kmsKeys: kmsKeys !== undefined,
     existingObjects: typeof existingObjects === "object",
-    createBuckets: createBuckets === true,
-    versioning: versioning === "enable",
   };
   return Object.entries(asked).flatMap(([key, isAsked]) => (isAsked ? [key] : []));
 }

@@ -14,7 +14,8 @@ export type Credentials =
 /** How changes of a bucket become known. */
 export type EventsSetting =
   | { readonly type: "webhook"; readonly arn?: string | undefined }
-  | { readonly type: "sqs"; readonly queueUrl: string; readonly region?: string | undefined }
+  /** Without a URL the queue is the one that `apply` makes for the bucket. */
+  | { readonly type: "sqs"; readonly queueUrl?: string | undefined; readonly region?: string | undefined }
   | { readonly type: "poll"; readonly everyMs: number }
   | { readonly type: "none" };
 

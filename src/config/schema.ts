@@ -67,7 +67,7 @@ const credentials = z.strictObject({
 
 const events = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("webhook"), arn: text.optional() }),
-  z.strictObject({ type: z.literal("sqs"), queueUrl: z.url(), region: text.optional() }),
+  z.strictObject({ type: z.literal("sqs"), queueUrl: z.url().optional(), region: text.optional() }),
   z.strictObject({ type: z.literal("poll"), every: duration.default("30s") }),
   z.strictObject({ type: z.literal("none") }),
 ]);

@@ -13,7 +13,7 @@ stores:
   minio:
     endpoint: "\${MINIO_ENDPOINT:-http://127.0.0.1:9000}"
     credentials: { accessKeyId: "\${MINIO_ACCESS_KEY}", secretAccessKey: "\${MINIO_SECRET_KEY}" }
-    events: { type: webhook }     # webhook | sqs (with queueUrl) | poll (every: 30s) | none
+    events: { type: webhook }     # webhook | sqs (apply makes the queue) | poll (every: 30s) | none
     # region: us-east-1
     # tls: { caFile: ./ca.pem }
     # maxConnections: 64

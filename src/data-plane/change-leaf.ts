@@ -93,7 +93,7 @@ class LeafChange {
     const origin = source.content?.origin ?? rule.source.id;
     if (!(await filterVerdict(rule, source.state, { store: this.#store(rule.source), signal: this.#signal })))
       return settled("SKIPPED", "FilteredOut", { origin });
-    if (this.#isThere(source.state, row)) return settled("COMPLETED", null, { origin });
+    if (this.#isThere(source.state, row)) return settled("COMPLETED", null, { origin, notes: row?.notes ?? [] });
     return (await this.#retag(source.state, row, origin)) ?? this.#copy(source, origin);
   }
 

@@ -91,7 +91,6 @@ interface Written {
 /** What a change of attributes leaves. */
 interface Given {
   readonly held: HeldObject;
-  readonly notes: readonly string[];
   /** Whether anything was written, so that an event comes. */
   readonly isWritten: boolean;
 }
@@ -108,6 +107,10 @@ class Attempt {
   /** As it was when it was decided what to do: the other direction waits meanwhile. */
   #open: Conflict | undefined;
   #operation: Operation = "copy";
+  /** Whether the source's ACL is one that was given to it. */
+  #comparesAcls = false;
+  /** What became of the replica's ACL, where it was looked at. */
+  #acl: Carried | undefined;
   /** As it was when the attempt began, where it may say something of a delete. */
   #row: LedgerEntry | undefined;
 
@@ -128,6 +131,7 @@ class Attempt {
     const { rule } = this.#aim;
     const { lane, attempts, changes } = this.#task;
     if (lane === "backfill" || attempts > 0 || changes?.deleted === true) this.#row = await this.#readRow();
+    this.#comparesAcls = rule.preserve.acl && !(await this.#lacksAcls());
     const source = await this.#readSource();
     if (source === undefined) return "again";
     const refused = await this.#refusal(source);
@@ -142,14 +146,34 @@ class Attempt {
       policy: rule.conflict,
       members: this.#members,
       isOneWay: rule.mesh === undefined,
-      carriesAcls: rule.preserve.acl,
+      carriesAcls: this.#comparesAcls && !(await this.#isAclRefused(source, target)),
       ignoresExpirations: !rule.expirations,
       known,
     });
     const lock = await this.#carryLock(source, target);
     const end = await this.#act(decision, source, target);
-    const isNoted = lock === "refused" && typeof end !== "string" && end.kind === "settled";
-    return isNoted ? { ...end, notes: [...new Set([...end.notes, ...notesAfter([], { lock })])] } : end;
+    if (typeof end === "string" || end.kind !== "settled") return end;
+    const isKept = decision.do !== "copy" && source.side.kind === "object" && target.side.kind === "object";
+    const noted = isKept ? ((await this.#readRow())?.notes ?? []) : [];
+    return { ...end, notes: notesAfter([...new Set([...noted, ...end.notes])], { lock, acl: this.#acl }) };
+  }
+
+  /**
+   * Whether the source could not take the ACL of another member's object, by the notes of the ways there: then its own says nothing, and less
+   * than anything that the others' is too open.
+   */
+  async #lacksAcls(): Promise<boolean> {
+    const { rule } = this.#aim;
+    const ways = (rule.mesh ?? []).flatMap((id) => this.#parts.rules.legOf(rule.id, id, rule.source.id) ?? []);
+    const rows = await Promise.all(ways.map((way) => this.#parts.ledger.get(toRoute(way.rule, way.destination), this.#task.key)));
+    return rows.some((row) => row?.notes.includes("AclNotKept"));
+  }
+
+  /** Whether the destination could not take the source's ACL, which has not been changed since. */
+  async #isAclRefused({ side: source }: Reading, { side: target }: Reading): Promise<boolean> {
+    if (this.#aim.rule.mesh === undefined || source.kind !== "object" || target.kind !== "object") return false;
+    if ((source.content.retagged ?? 0) > (target.content.retagged ?? 0)) return false;
+    return (await this.#readRow())?.notes.includes("AclNotKept") === true;
   }
 
   /** Locks have no history: whichever side holds the same bytes harder, the other is brought up to it, so that there is nothing to decide. */
@@ -233,7 +257,7 @@ class Attempt {
   }
 
   get #withAcl(): boolean {
-    return this.#withTags && this.#aim.rule.preserve.acl;
+    return this.#withTags && this.#comparesAcls;
   }
 
   /** In the live path the destination is what the row says, and the condition of the write finds out where it is not. */
@@ -478,7 +502,7 @@ class Attempt {
       const merged = descendingFrom(content, (target.side as ObjectSide).content);
       const holdings = [this.#held(target, given.held, merged), ...alsoWon(source, merged)];
       const about = { operation: "attributes", replica: adopted(object, replica), origin, holdings, closes: intent.id } as const;
-      const end = settled("COMPLETED", null, { ...about, notes: given.notes });
+      const end = settled("COMPLETED", null, about);
       return given.isWritten ? { end, announced: { kind: "attributes" } } : { end };
     });
   }
@@ -488,13 +512,13 @@ class Attempt {
     const { rule, destination } = this.#aim;
     const { signal } = this.#options;
     const tags = rule.preserve.tags && object.tagsHash !== replica.tagsHash ? await this.#copyTags() : undefined;
-    const canCompare = rule.preserve.acl && object.acl !== undefined && replica.acl !== undefined;
+    const canCompare = this.#comparesAcls && object.acl !== undefined && replica.acl !== undefined;
     const there = { store: this.#storeOf(destination.bucket), key: this.#key, acl: replica.acl ?? "private" };
     const acl = canCompare ? await carryAcl({ acl: object.acl ?? "private", replica: there, signal }) : undefined;
     const tagsHash = tags === undefined ? replica.tagsHash : hashTags(tags);
+    this.#acl = acl;
     return {
       held: { ...replica, tagsHash, acl: aclAfter(acl, { acl: object.acl, before: replica.acl }) },
-      notes: notesAfter([], { acl }),
       isWritten: tags !== undefined || acl === "changed" || acl === "closed",
     };
   }

@@ -225,14 +225,16 @@ describe("readReport", () => {
   it(
     "reads the reason wherever the report puts it",
     nativeScene({}, async ({ source, watch, report, row }) => {
-      for (const key of ["in-message", "in-code"]) source.plant(key, GIVEN_UP);
+      for (const key of ["in-message", "in-code", "nowhere"]) source.plant(key, GIVEN_UP);
       await watch();
       await report(
         { bucket: "source", key: "in-message", versionId: null, code: "403", message: "Failed: DstPutObjectNotPermitted (403)" },
-        { bucket: "source", key: "in-code", versionId: null, code: "AccessDenied", message: "no, and that is that" },
+        { bucket: "source", key: "in-code", versionId: null, code: "SrcGetObjectNotPermitted", message: "Forbidden" },
+        { bucket: "source", key: "nowhere", versionId: null, code: "AccessDenied", message: "no, and that is that" },
       );
       assert.equal((await row("in-message"))?.reason, "DstPutObjectNotPermitted");
-      assert.deepEqual([(await row("in-code"))?.reason, (await row("in-code"))?.error?.code], ["AccessDenied", "StoreError"]);
+      assert.equal((await row("in-code"))?.reason, "SrcGetObjectNotPermitted");
+      assert.deepEqual([(await row("nowhere"))?.reason, (await row("nowhere"))?.error?.code], ["AccessDenied", "NotReplicated"]);
     }),
   );
 });

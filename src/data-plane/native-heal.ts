@@ -168,9 +168,10 @@ export async function readReport(job: BatchJob, { rule, ledger, clock, jobs }: R
   return told;
 }
 
-/** Reports name the reason in the message, and an HTTP status or a class of errors in the code. */
+/** A reason of S3's replication, as its documentation names them all. */
+const REASON = /\b(?:(?:Dst|Src)[A-Z]\w+|AssumeRoleNotPermitted|InitiateReplicationNotPermitted)\b/;
+
+/** Reports name the reason in the code or in the message, and elsewhere an HTTP status or a class of errors. */
 function reasonOf(code: string, message: string): string {
-  return /^\w+$/.test(message)
-    ? message
-    : (/\b(?:Dst|Src)[A-Z]\w+|\bAssumeRoleNotPermitted\b|\bInitiateReplicationNotPermitted\b/.exec(message)?.[0] ?? code);
+  return REASON.exec(code)?.[0] ?? REASON.exec(message)?.[0] ?? code;
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { LONG_AGO, type NativeScene, nativeScene } from "../../test/support/native-scene.ts";
+import { ReplicationError } from "../domain/error.ts";
 import type { ReplicationNotice } from "../domain/event.ts";
 import { NativeNotices } from "./native-notices.ts";
 import { RuleIndex } from "./rule-index.ts";
@@ -117,7 +118,25 @@ describe("NativeNotices", () => {
   );
 
   it(
-    "refuses what cannot be looked at, so that it is delivered again",
+    "takes S3's word where the destination will never answer",
+    nativeScene({}, async (scene) => {
+      scene.source.plant("k", OF_V1);
+      scene.one.head = async () => {
+        throw new ReplicationError("NoSuchBucket", "there is no one");
+      };
+      const notices = noticesOf(scene);
+      await notices.accept("one", [{ ...FAILED, failureReason: "DstBucketNotFound" }]);
+      assert.deepEqual([(await scene.row("k"))?.reason, (await scene.row("k"))?.notes], ["DstBucketNotFound", ["version:v1"]]);
+      await notices.accept("one", [{ ...FAILED, key: "other", kind: "notTracked", failureReason: undefined }]);
+      assert.deepEqual(
+        [(await scene.row("other"))?.reason, (await scene.row("other"))?.error?.message],
+        ["NoSuchBucket", "there is no one"],
+      );
+    }),
+  );
+
+  it(
+    "refuses what cannot be looked at now, so that it is delivered again",
     nativeScene({}, async (scene) => {
       scene.source.observe = async () => {
         throw new Error("unreachable");

@@ -1,3 +1,4 @@
+import { isReplicationError } from "../domain/error.ts";
 import type { ReplicationNotice } from "../domain/event.ts";
 import { NATIVE_FAULTS } from "../domain/native-verdict.ts";
 import type { Destination, Rule } from "../domain/rule.ts";
@@ -5,6 +6,7 @@ import type { Clock } from "../ports/clock.ts";
 import type { Ledger } from "../ports/state.ts";
 import { toRoute } from "./diff.ts";
 import { type Look, lookAt, type PairFacts, rowOfSight } from "./native-look.ts";
+import { rowOfTold, rowOfTrouble } from "./native-rows.ts";
 import { adoption } from "./native-watch.ts";
 import type { RuleIndex } from "./rule-index.ts";
 
@@ -30,7 +32,7 @@ export class NativeNotices {
     this.#options = options;
   }
 
-  /** Durable on return. Returns how many are of rules of ours. @throws where the buckets cannot be asked: to be delivered again */
+  /** Durable on return. Returns how many are of rules of ours. @throws where the buckets cannot be asked now: to be delivered again */
   async accept(store: string, notices: readonly ReplicationNotice[]): Promise<number> {
     let ours = 0;
     for (const notice of notices) {
@@ -52,8 +54,15 @@ export class NativeNotices {
     const now = clock.now();
     const aim = { rule, destination };
     const evidence = kind === "failed" ? { versionId, reason: failureReason } : undefined;
-    const sight = await lookAt({ aim, key, facts: factsOf(rule, destination), storeOf, now, previous, evidence });
-    const entry = rowOfSight(sight, { route, key, previous, now }, { aim, evidence });
+    const place = { route, key, previous, now };
+    const look = { aim, key, facts: factsOf(rule, destination), storeOf, now, previous, evidence };
+    const entry = await lookAt(look).then(
+      (sight) => rowOfSight(sight, place, look),
+      (error: unknown) => {
+        if (!isReplicationError(error) || error.disposition !== "permanent") throw error;
+        return evidence === undefined ? rowOfTrouble(place, error) : rowOfTold(place, evidence);
+      },
+    );
     if (entry !== undefined) await ledger.adopt([adoption(route, entry, previous)]);
   }
 }

@@ -1,3 +1,4 @@
+import { type ReplicationError, toRecordedError } from "../domain/error.ts";
 import { explainNative } from "../domain/native-failures.ts";
 import { HEALED, NATIVE_FAULTS, type NativeVerdict } from "../domain/native-verdict.ts";
 import type { ListedObject, ObjectState } from "../domain/object.ts";
@@ -14,15 +15,18 @@ export interface RowPlace {
   readonly previous: LedgerEntry | undefined;
   /** Milliseconds since the epoch. */
   readonly now: number;
+  /** When the source's object was written, where it was seen. */
+  readonly changedAt?: number | undefined;
 }
 
 /** The row that an object leaves after both sides were read. */
 export function rowOfVerdict(
-  place: RowPlace,
+  seen: RowPlace,
   sides: { readonly source: ObjectState; readonly replica: ObjectState | undefined },
   verdict: NativeVerdict,
 ): LedgerEntry {
   const { source, replica } = sides;
+  const place = { ...seen, changedAt: source.lastModified };
   const { previous } = place;
   const version = versionNote(source);
   const known = previous?.notes.includes(version) === true ? previous : undefined;
@@ -47,7 +51,32 @@ export function rowOfVerdict(
 export function rowOfListing(place: RowPlace, source: ListedObject, replica: ListedObject): LedgerEntry {
   const isOld = place.previous?.status === "COMPLETED" && place.previous.replica?.etag !== source.etag;
   const notes = !isOld && place.previous?.notes.includes(HEALED) === true ? place.previous.notes : [];
-  return completed(place, toReplica(source, replica, "etag"), notes);
+  return completed({ ...place, changedAt: source.lastModified }, toReplica(source, replica, "etag"), notes);
+}
+
+/** The row of an object that could not be looked at, and will not be by trying again. */
+export function rowOfTrouble(place: RowPlace, error: ReplicationError): LedgerEntry {
+  const known = place.previous?.status === "FAILED" ? place.previous : undefined;
+  return { ...failedRow(place, known, { reason: error.code, notes: known?.notes ?? [] }), error: toRecordedError(error) };
+}
+
+/** The row of an object of which only S3 can tell what became. */
+export function rowOfTold(
+  place: RowPlace,
+  { reason, versionId }: { readonly reason: string; readonly versionId: string | undefined },
+): LedgerEntry {
+  const notes = versionId === undefined ? [] : [`${VERSION}${versionId}`];
+  return failedRow(place, place.previous?.status === "FAILED" ? place.previous : undefined, { reason, notes });
+}
+
+/** Whether S3 had never looked at the object, and nothing has changed since by which it would. */
+export function isStillUntouched(
+  entry: LedgerEntry | undefined,
+  source: ListedObject,
+  replica: ListedObject | undefined,
+): entry is LedgerEntry {
+  if (entry?.status !== "FAILED" || entry.reason !== NATIVE_FAULTS.none) return false;
+  return replica === undefined && entry.eventTime === source.lastModified;
 }
 
 /** The row of an object that its source no longer has: only what was not done yet is ended. */
@@ -127,11 +156,11 @@ function completed(place: RowPlace, replica: ReplicaRecord, notes: readonly stri
 
 /** The replica columns stay: only COMPLETED changes them. */
 function ended(
-  { route, key, previous, now }: RowPlace,
+  { route, key, previous, now, changedAt }: RowPlace,
   end: Pick<LedgerEntry, "status" | "reason"> & { readonly notes: readonly string[] },
 ): LedgerEntry {
   const base = blankEntry({ ...route, key });
-  return { ...base, replica: previous?.replica ?? null, ...end, finishedAt: now };
+  return { ...base, replica: previous?.replica ?? null, ...end, eventTime: changedAt ?? previous?.eventTime ?? null, finishedAt: now };
 }
 
 function toReplica(source: ListedObject | ObjectState, replica: ListedObject | ObjectState, proof: Proof): ReplicaRecord {

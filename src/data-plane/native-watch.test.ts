@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { HOUR, LONG_AGO, nativeScene } from "../../test/support/native-scene.ts";
+import { ReplicationError } from "../domain/error.ts";
 import type { ObjectState } from "../domain/object.ts";
 
 const OF_V1 = { versionId: "v1", lastModified: LONG_AGO } as const;
@@ -24,9 +25,9 @@ describe("watchDirection", () => {
       assert.deepEqual(
         rows.map(([key, entry]) => [key, entry?.status, entry?.reason, entry?.error?.code]),
         [
-          ["failed", "FAILED", "ReplicationFailed", "StoreError"],
-          ["lost", "FAILED", "LostTrack", "StoreError"],
-          ["none", "FAILED", "NONE", "StoreError"],
+          ["failed", "FAILED", "ReplicationFailed", "NotReplicated"],
+          ["lost", "FAILED", "LostTrack", "NotReplicated"],
+          ["none", "FAILED", "NONE", "NotReplicated"],
           ["pending", "PENDING", null, undefined],
           ["replica", "REPLICA", "NoTransit", undefined],
           ["same", "COMPLETED", "Adopted", undefined],
@@ -134,6 +135,60 @@ describe("watchDirection", () => {
       await watch({ isApplied: false });
       const found = await row("k");
       assert.deepEqual([found?.reason, found?.error?.hint], ["NotApplied", "replicast apply"]);
+    }),
+  );
+});
+
+describe("watchDirection: what it asks for", () => {
+  it(
+    "asks no second time for what was there before the rule, until something changes",
+    nativeScene({}, async ({ source, watch, row }) => {
+      source.plant("k", OF_V1);
+      await watch();
+      let asked = 0;
+      const observe = source.observe.bind(source);
+      source.observe = async (key) => {
+        asked++;
+        return observe(key);
+      };
+      const first = await row("k");
+      await watch();
+      assert.deepEqual([asked, (await row("k"))?.reason], [0, "NONE"]);
+      assert.equal((await row("k"))?.firstFailedAt, first?.firstFailedAt);
+      await watch({ isRepaired: true });
+      assert.deepEqual([asked, (await row("k"))?.status], [1, "PENDING"]);
+      await watch();
+      source.plant("k", { versionId: "v2", lastModified: LONG_AGO + HOUR, replicationStatus: "FAILED" }, "newer");
+      await watch();
+      assert.equal((await row("k"))?.reason, "ReplicationFailed");
+    }),
+  );
+
+  it(
+    "writes down what may not be looked at, and looks at the rest (invariant 7)",
+    nativeScene({}, async ({ source, watch, row }) => {
+      for (const key of ["closed", "open"]) source.plant(key, { ...OF_V1, replicationStatus: "FAILED" });
+      const observe = source.observe.bind(source);
+      source.observe = async (key) => {
+        if (key === "closed") throw new ReplicationError("InvalidRequest", "encrypted with the client's key", { hint: "bring the key" });
+        return observe(key);
+      };
+      await watch();
+      const closed = await row("closed");
+      assert.deepEqual([closed?.status, closed?.reason, closed?.error?.hint], ["FAILED", "InvalidRequest", "bring the key"]);
+      assert.equal((await row("open"))?.reason, "ReplicationFailed");
+    }),
+  );
+
+  it(
+    "gives up what may pass as a whole, so that it is compared again soon",
+    nativeScene({}, async ({ source, watch, row }) => {
+      source.plant("k", OF_V1);
+      source.observe = async () => {
+        throw new ReplicationError("SlowDown", "later");
+      };
+      await assert.rejects(watch(), /later/);
+      assert.equal(await row("k"), undefined);
     }),
   );
 });

@@ -1,4 +1,5 @@
 import type { Bucket } from "../domain/bucket.ts";
+import { isReplicationError } from "../domain/error.ts";
 import { NATIVE_FAULTS } from "../domain/native-verdict.ts";
 import type { ListedObject, ObjectState } from "../domain/object.ts";
 import type { Destination, Rule } from "../domain/rule.ts";
@@ -8,7 +9,7 @@ import type { ObjectStore } from "../ports/object-store.ts";
 import type { Adoption, Journal, Ledger, Route } from "../ports/state.ts";
 import { type DiffRow, diffRule, toRoute } from "./diff.ts";
 import { lookAt, type PairFacts, rowOfSight, type Sight } from "./native-look.ts";
-import { isGivenUp, isHealed, rowOfListing } from "./native-rows.ts";
+import { isGivenUp, isHealed, isStillUntouched, rowOfListing, rowOfTrouble } from "./native-rows.ts";
 import { WorkPool } from "./work-pool.ts";
 
 export interface NativeWatchOptions {
@@ -89,7 +90,8 @@ class WatchRun {
       if (row.source === undefined || !this.#isOurs(row, row.source)) continue;
       this.summary.compared++;
       if (row.finding === "EQUAL" && row.replica !== undefined) this.#adopt(row, row.source, row.replica);
-      else full = this.#pool.add(() => this.#look(this.#destination(row), row.key, row.entry)) ?? full;
+      else if (!this.#isUntouched(row, row.source))
+        full = this.#pool.add(() => this.#look(this.#destination(row), row.key, row.entry)) ?? full;
     }
     return this.#rows.length >= BATCH ? Promise.all([full, this.#flush()]).then(() => undefined) : full;
   }
@@ -115,12 +117,28 @@ class WatchRun {
     const { rule, storeOf, clock, signal, factsOf } = this.#options;
     const now = clock.now();
     const aim = { rule, destination };
-    const sight = await lookAt({ aim, key, facts: factsOf(destination), storeOf, now, previous, signal });
-    const route = toRoute(rule, destination);
-    const entry = rowOfSight(sight, { route, key, previous, now }, { aim });
-    if (entry !== undefined) this.#write(route, entry, previous);
-    if (sight.kind === "seen" && entry?.status === "FAILED") this.#suggest(destination, entry, sight);
+    const place = { route: toRoute(rule, destination), key, previous, now };
+    try {
+      const sight = await lookAt({ aim, key, facts: factsOf(destination), storeOf, now, previous, signal });
+      const entry = rowOfSight(sight, place, { aim });
+      if (entry !== undefined) this.#write(place.route, entry, previous);
+      if (sight.kind === "seen" && entry?.status === "FAILED") this.#suggest(destination, entry, sight);
+    } catch (error) {
+      // One object that may not be looked at keeps nothing from the others (invariant 7).
+      if (!isReplicationError(error) || error.disposition !== "permanent") throw error;
+      this.#write(place.route, rowOfTrouble(place, error), previous);
+    }
     if (this.#rows.length >= BATCH) await this.#flush();
+  }
+
+  /** What was there before the rule may be millions of objects: they are not asked for again and again. The row says when it was compared last. */
+  #isUntouched(row: DiffRow, source: ListedObject): boolean {
+    const { entry } = row;
+    const destination = this.#destination(row);
+    const { isApplied, isRepaired } = this.#options.factsOf(destination);
+    if (isRepaired || isApplied === false || !isStillUntouched(entry, source, row.replica)) return false;
+    this.#write(toRoute(this.#options.rule, destination), { ...entry, finishedAt: this.#options.clock.now() }, entry);
+    return true;
   }
 
   #suggest(destination: Destination, entry: LedgerEntry, { source, replica }: Sight & { readonly kind: "seen" }): void {

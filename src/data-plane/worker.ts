@@ -28,7 +28,7 @@ export interface WorkerOptions {
   readonly concurrency: number;
   /** Everything that the quick way, a copy into a leaf, is too quick for. */
   readonly careful: CarefulWays;
-  /** @defaultValue six hours */
+  /** @defaultValue sixty days */
   readonly leaseMs?: number | undefined;
   /** Between 0 and 1. @defaultValue `Math.random` */
   readonly random?: (() => number) | undefined;
@@ -38,8 +38,11 @@ export interface WorkerOptions {
   readonly onOutcome?: ((outcome: Outcome) => void) | undefined;
 }
 
-/** Long enough for any object that moves at all: a lease only ends this way when its process hangs. */
-const LEASE_MS = 6 * 60 * 60_000;
+/**
+ * Longer than the largest object takes on a slow line (50 TB at 100 Mbit/s: seven weeks): what ends before its copy does is copied for ever. A
+ * process that dies frees its leases by dying.
+ */
+const LEASE_MS = 60 * 24 * 60 * 60_000;
 /** After an error of the state itself, so that a full disk is not asked a thousand times a second. */
 const BREATHER_MS = 1000;
 const BREATHER_MAX_MS = 60_000;

@@ -35,6 +35,7 @@ export const ERROR_CODES = {
   NoSuchUpload: "retry",
   NoSuchVersion: "permanent",
   NotImplemented: "permanent",
+  NotReplicated: "permanent",
   OutOfOrder: "permanent",
   Overloaded: "retry",
   PreconditionFailed: "retry",

@@ -8,7 +8,7 @@ interface Explained {
 }
 
 /** What S3's own replication did not do, and will not do by itself. */
-const GIVEN_UP: ErrorCode = "StoreError";
+const GIVEN_UP: ErrorCode = "NotReplicated";
 
 const AGAIN = "then replicast apply, and replicast apply --backfill for what failed meanwhile";
 const ROLE = `replicast apply writes the role's policy anew; ${AGAIN}`;

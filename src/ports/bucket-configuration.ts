@@ -18,8 +18,28 @@ export interface Notifications {
   readonly others: unknown;
 }
 
-/** What is set up at a bucket rather than stored in it. */
+/** `Unsupported`: the store keeps no versions. */
+export type KeptVersions = "Enabled" | "Suspended" | "Unversioned" | "Unsupported";
+
+/** What is set up at a bucket rather than stored in it. Of any store: what one does not know is left out or told, never taken for a failure. */
 export interface BucketConfiguration {
+  /**
+   * Where the bucket is, as far as the store tells; undefined where there is no such bucket.
+   * @throws `AccessDenied` where it may not be looked at, which never means that it is not there
+   */
+  find(bucket: Bucket): Promise<{ readonly region: string | undefined } | undefined>;
+
+  versioning(bucket: Bucket): Promise<KeptVersions>;
+
+  /** False also where the store knows no object lock. */
+  hasObjectLock(bucket: Bucket): Promise<boolean>;
+
+  /** Creates it in the client's region, closed to the public where the store knows of that. Nothing where it is there and ours already. */
+  create(bucket: Bucket, options: { readonly objectLock: boolean }): Promise<void>;
+
+  /** Turns versioning on, which cannot be undone. */
+  enableVersioning(bucket: Bucket): Promise<void>;
+
   /** @throws `AccessDenied`, `NoSuchBucket`, `NotImplemented` where the store has no notifications */
   notifications(bucket: Bucket): Promise<Notifications>;
 

@@ -2,14 +2,14 @@ import { isReplicationError, ReplicationError } from "../domain/error.ts";
 import type { PolicyDocument } from "../domain/policy-document.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Identity, Role } from "../ports/identity.ts";
-import { LOCK_PATH, lockRoleName, NAME_TAG } from "./names.ts";
-import type { NativeBucket } from "./native-pair.ts";
+import { isLockRoleName, LOCK_PATH, lockRoleName, NAME_TAG } from "./names.ts";
+import type { NativeBucket, Owner } from "./native-pair.ts";
 import type { NativePorts } from "./native-wish.ts";
 import { POLICY_VERSION } from "./role-policy.ts";
 
 export interface LockOptions {
-  /** `name` of the config. */
-  readonly name: string;
+  /** A lock is made as all roles of the config are: who may make no role without a boundary or a tag may make no lock without. */
+  readonly owner: Pick<Owner, "name" | "permissionsBoundary" | "tags">;
   /** Who has it, for people: host, process, and a word that is used once. */
   readonly holder: string;
   /** How long another's lock is waited for; milliseconds. */
@@ -21,7 +21,7 @@ export interface LockOptions {
 
 /** Roles that are locks of this name, and whose holder is long gone: an apply that was killed after its last change. */
 export function abandonedLocks(roles: readonly Role[], name: string, clock: Clock): readonly Role[] {
-  return roles.filter((role) => role.path === LOCK_PATH && role.tags[NAME_TAG] === name && isOver(role, clock));
+  return roles.filter((role) => role.path === LOCK_PATH && isLockRoleName(role.name) && role.tags[NAME_TAG] === name && isOver(role, clock));
 }
 
 /** Locks that are held. */
@@ -102,10 +102,11 @@ async function take(lock: Held, options: LockOptions): Promise<boolean> {
 }
 
 /** Two that found the same lock left behind may delete each other's: who has it is read back. */
-async function make({ name, identity, source, clock }: Held, { holder, name: owner }: LockOptions): Promise<boolean> {
-  const tags = { [NAME_TAG]: owner, [HOLDER_TAG]: holder, [UNTIL_TAG]: end(clock) };
+async function make({ name, identity, source, clock }: Held, { holder, owner }: LockOptions): Promise<boolean> {
+  const { permissionsBoundary } = owner;
+  const tags = { ...owner.tags, [NAME_TAG]: owner.name, [HOLDER_TAG]: holder, [UNTIL_TAG]: end(clock) };
   const description = `Keeps two applies from changing the replication of ${source.bucket} at once`;
-  const made = await identity.createRole({ name, path: LOCK_PATH, trust: NOBODY, tags, permissionsBoundary: undefined, description });
+  const made = await identity.createRole({ name, path: LOCK_PATH, trust: NOBODY, tags, permissionsBoundary, description });
   return made !== false && (await identity.role(name))?.tags[HOLDER_TAG] === holder;
 }
 

@@ -10,6 +10,7 @@ const ROLE_NAME_LENGTH = 64;
 export const ROLE_POLICY = "replicast-replication";
 /** Where roles stand that are locks and nothing else. */
 export const LOCK_PATH = "/replicast/lock/";
+const LOCK_PREFIX = "replicast-lock-";
 
 export const NAME_TAG = "replicast:name";
 export const SOURCE_TAG = "replicast:source";
@@ -25,9 +26,14 @@ export function ruleIdOf(name: string, rule: string, destinationId: string): str
   return id.slice(0, RULE_ID_LENGTH - end.length).replace(/[\uD800-\uDBFF]$/, "") + end; // never half a character
 }
 
-/** Is true for ids that {@link ruleIdOf} makes for this name. */
+/** Is true for ids that {@link ruleIdOf} makes for this name, and not for what people call `<name>/backup`. */
 export function isOwnedId(name: string, id: string): boolean {
-  return id.startsWith(`${name}/`);
+  return id.startsWith(`${name}/`) && /\/[^/]+\/|~[0-9a-f]{16}$/s.test(id.slice(name.length));
+}
+
+/** Where roles stand unless the config says where. */
+export function defaultPathOf(name: string): string {
+  return `/replicast/${name}/`;
 }
 
 /** One role a source. It holds what the bucket is, not what a config calls its store: one bucket has one role however it is spelled. */
@@ -67,7 +73,12 @@ export function isOwnedSid(name: string, sid: string, source?: NativeBucket): bo
 
 /** One lock a bucket, whoever wants it and whatever a config calls its store. */
 export function lockRoleName(source: NativeBucket): string {
-  return `replicast-lock-${hashOf(bucketArn(source), 16)}`;
+  return LOCK_PREFIX + hashOf(bucketArn(source), 16);
+}
+
+/** Is true for names that {@link lockRoleName} makes. */
+export function isLockRoleName(name: string): boolean {
+  return name.startsWith(LOCK_PREFIX);
 }
 
 function nameStart(name: string): string {

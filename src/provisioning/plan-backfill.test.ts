@@ -207,6 +207,17 @@ describe("what was there before a native rule", () => {
     }
   });
 
+  it("an object for two destinations is counted once in the job, and paid for twice", async () => {
+    const plan = await planOf(worldOf(), [existing(pairOf(A, B)), existing(pairOf(A, C, { prefix: "x/" }))]);
+    const detail = plan.steps.flatMap(({ changes }) => changes.filter(({ type }) => type === "backfill"))[0]?.detail;
+    assert.deepEqual([detail?.["objects"], detail?.["bytes"], detail?.["isWhole"]], [2, 1500, true]);
+    assert.equal(detail?.["cost"], (plan.existing[0]?.cost ?? 0) + (plan.existing[1]?.cost ?? 0));
+    const hidden = (_: unknown, prefix: string) =>
+      prefix === "" ? Promise.reject(new ReplicationError("AccessDenied", "no")) : Promise.resolve({ objects: 1, bytes: 1, isWhole: true });
+    const unseen = await planOf(worldOf(), [existing(pairOf(A, B))], { count: hidden });
+    assert.equal(unseen.steps[0]?.changes.at(-1)?.detail["objects"], null, "what is not known is null, never 0");
+  });
+
   it("two applies at once start one job", async () => {
     const world = worldOf();
     const plans = [await planOf(world, [existing(pairOf(A, B))]), await planOf(world, [existing(pairOf(A, B))])];
@@ -240,6 +251,8 @@ describe("what was there before a native rule", () => {
     const apart = await planOf(world, [existing(pairOf(A, B, { prefix: "x/" })), without(pairOf(A, C, { rule: "no", prefix: "y/" }))]);
     await make(apart);
     assert.deepEqual(world.batch.asked[0]?.prefixes, ["x/"]);
+    const [change] = apart.steps.flatMap(({ changes }) => changes.filter(({ type }) => type === "backfill"));
+    assert.deepEqual([change?.id, change?.detail["objects"], change?.detail["bytes"]], ["aws:a", 1, 1000]);
     const shared = await planOf(worldOf(), [existing(pairOf(A, B, { prefix: "x/" })), without(pairOf(A, C, { rule: "no" }))]);
     assert.deepEqual(shared.steps, []);
     assert.match(shared.notes.join(), /would replicate them to aws:c too, which rule no does not want/);

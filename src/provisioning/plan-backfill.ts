@@ -11,6 +11,7 @@ import {
   batchReport,
   isUnderWay,
   newBackfillJob,
+  outermost,
 } from "./batch-job.ts";
 import { ensureBatchRole } from "./batch-role.ts";
 import type { ExistingObjects, Plan, PlannedChange, Step } from "./change.ts";
@@ -190,19 +191,26 @@ interface RoleChanges {
 }
 
 function backfillChange({ source, open, filled }: Asked, work: BackfillWork): PlannedChange {
-  const sum = (of: (one: CountedPair) => number | null) =>
-    filled.reduce<number | null>((total, one) => (total === null || of(one) === null ? null : total + (of(one) ?? 0)), 0);
+  // An object for several destinations is one object of the job.
+  const prefixes = outermost(filled.map(({ pair }) => pair.prefix));
+  const apart = prefixes.flatMap((prefix) => filled.find(({ pair }) => pair.prefix === prefix) ?? []);
   const detail = {
     source: source.name,
     destinations: open.map(({ pair }) => pair.destination.name),
     rules: work.ruleIds,
-    objects: sum(({ existing }) => existing.objects),
-    bytes: sum(({ existing }) => existing.bytes),
+    objects: sum(apart, ({ existing }) => existing.objects),
+    bytes: sum(apart, ({ existing }) => existing.bytes),
     isWhole: filled.every(({ existing }) => existing.isWhole),
-    cost: sum(({ existing }) => existing.cost),
+    cost: sum(filled, ({ existing }) => existing.cost),
     description: backfillDescription(work),
   };
   return { action: "create", type: "backfill", id: source.name, detail };
+}
+
+/** Null where any of them is not known. */
+function sum(counted: readonly CountedPair[], of: (one: CountedPair) => number | null): number | null {
+  const numbers = counted.map(of).filter((number) => number !== null);
+  return numbers.length < counted.length ? null : numbers.reduce((total, number) => total + number, 0);
 }
 
 /** A job that runs, or has done everything, is not started again; new rules have something left to do in any case. */

@@ -7,6 +7,7 @@ import type { MergedReplication } from "./merge-replication.ts";
 import { bucketArn, type NativeBucket } from "./native-pair.ts";
 import type { NativePorts } from "./native-wish.ts";
 import type { SourceWorld, World } from "./read-world.ts";
+import { batchTrust, isSamePolicy } from "./role-policy.ts";
 
 /** A source with what its document is to be. */
 export interface SettledSource {
@@ -18,6 +19,13 @@ export interface SettledSource {
 export function planOwnRoles({ source, merged }: SettledSource, ports: NativePorts): readonly Step[] {
   const isNamed = (role: Role) => merged.document.rules.length > 0 && merged.document.role === role.arn;
   return source.ownRoles.filter((role) => !isNamed(role)).map((role) => deletion(role, source.bucket, ports));
+}
+
+/** Removes the roles that the source's rules had before `iam` in the config said another. A job may still use that of the batch jobs. */
+export function planFormerRoles(settled: SettledSource, roleArn: string, ports: NativePorts): readonly Step[] {
+  const { source } = settled;
+  const former = source.ownRoles.filter((role) => role.arn !== roleArn && !isSamePolicy(role.trust, batchTrust()));
+  return planOwnRoles({ ...settled, source: { ...source, ownRoles: former } }, ports);
 }
 
 /**

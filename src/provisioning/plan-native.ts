@@ -2,10 +2,10 @@ import type { HandOver, Step } from "./change.ts";
 import { ruleIdOf } from "./names.ts";
 import type { NativeBucket, NativePair } from "./native-pair.ts";
 import type { NativePlan, NativePorts, NativeWish } from "./native-wish.ts";
-import { operatorProblems } from "./operator-rights.ts";
+import { operatorProblems, type RoleChange } from "./operator-rights.ts";
 import { type Phases, together } from "./phases.ts";
 import { planBuckets } from "./plan-buckets.ts";
-import { planAbandonedLocks, planAdoptedRoles, planOwnRoles } from "./plan-leftovers.ts";
+import { planAbandonedLocks, planAdoptedRoles, planFormerRoles, planOwnRoles } from "./plan-leftovers.ts";
 import { type Granting, ownedBy, planBucketPolicies, planKeyPolicies } from "./plan-policies.ts";
 import { NO_ROLE, planRole, type RolePlan, roleArnOf } from "./plan-role.ts";
 import { planRules, type RulesPlan } from "./plan-rules.ts";
@@ -93,7 +93,8 @@ function planSource(source: SourceWorld, { wish, world, ports }: Planning): Sour
   const widens = pairs.length > 0 && rules.steps.length > 0 && !isRemoval(rules);
   const roleWish = { source, pairs, foreign: merged.foreign, previousRole, widens };
   const role = pairs.length === 0 ? NO_ROLE : planRole(roleWish, wish, { world, ports });
-  const roleDeletions = pairs.length === 0 ? planOwnRoles({ source, merged }, ports) : [];
+  const settled = { source, merged };
+  const roleDeletions = pairs.length === 0 ? planOwnRoles(settled, ports) : planFormerRoles(settled, roleArn, ports);
   return { source, pairs, rules, role, roleDeletions, widens };
 }
 
@@ -138,12 +139,18 @@ function inOrder(phases: Phases, waiting: readonly Step[]): readonly Step[] {
   return [...buckets, ...versioning, ...roles, ...policies, ...waiting, ...rules, ...leftovers];
 }
 
-function roleChanges(plans: readonly SourcePlan[], { owner }: NativeWish) {
-  // With a boundary the right often hangs on it, which IAM cannot simulate.
-  if (owner.roleArn !== undefined || owner.permissionsBoundary !== undefined) return [];
-  return plans
-    .filter(({ role }) => role.steps.length > 0)
-    .map(({ source }) => ({ source, roleArn: roleArnOf(owner, source.bucket, visible(source.role)) }));
+function roleChanges(plans: readonly SourcePlan[], { owner }: NativeWish): readonly RoleChange[] {
+  // With a boundary the right to make a role often hangs on it, which IAM cannot simulate.
+  const isMade = owner.roleArn === undefined && owner.permissionsBoundary === undefined;
+  const changes = plans.map(({ source, role, widens }) => ({
+    source,
+    roleArn: roleArnOf(owner, source.bucket, visible(source.role)),
+    actions: [
+      ...(isMade && role.steps.length > 0 ? (["iam:CreateRole", "iam:PutRolePolicy"] as const) : []),
+      ...(widens ? (["iam:PassRole"] as const) : []),
+    ],
+  }));
+  return changes.filter(({ actions }) => actions.length > 0);
 }
 
 function isChanging({ rules, role, roleDeletions }: SourcePlan): boolean {

@@ -29,7 +29,7 @@ export function planRules(source: SourceWorld, pairs: readonly NativePair[], { w
       name: wish.owner.name,
       role: roleArn,
       previousRole: isThere(source, previousRole) ? previousRole : undefined,
-      roleOwner: source.foreignRole?.tags[NAME_TAG],
+      roleOwner: (source.formerRole ?? source.foreignRole)?.tags[NAME_TAG],
       adopts: source.foreignRole?.tags[LEFTOVER_ROLE_TAG] !== undefined,
       convertV1: wish.convertV1,
       replace: wish.replace,
@@ -51,10 +51,10 @@ interface Planning {
 }
 
 /** The one that the document names where that is not ours, else what our role remembers. */
-function previousRoleOf({ document, role }: SourceWorld, roleArn: string): string | undefined {
+function previousRoleOf({ document, role, formerRole }: SourceWorld, roleArn: string): string | undefined {
   const named = visible(document)?.role;
-  if (named !== undefined && named !== "" && named !== roleArn) return named;
-  const remembered = visible(role)?.tags[PREVIOUS_ROLE_TAG];
+  if (formerRole === undefined && named !== undefined && named !== "" && named !== roleArn) return named;
+  const remembered = (formerRole ?? visible(role))?.tags[PREVIOUS_ROLE_TAG];
   return remembered === undefined || remembered === "" ? undefined : remembered;
 }
 

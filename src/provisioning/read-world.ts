@@ -3,8 +3,8 @@ import type { Caller, Identity, Role } from "../ports/identity.ts";
 import type { BucketFacts, ReplicationDocument } from "../ports/replication-configuration.ts";
 import { allOf } from "./all-of.ts";
 import { abandonedLocks } from "./lock.ts";
-import { LOCK_PATH, NAME_TAG, PREVIOUS_ROLE_TAG, REGION_TAG, roleNameOf, SOURCE_TAG } from "./names.ts";
-import { bucketArn, type NativeBucket, type NativePair } from "./native-pair.ts";
+import { defaultPathOf, LOCK_PATH, NAME_TAG, PREVIOUS_ROLE_TAG, REGION_TAG, roleNameOf, SOURCE_TAG } from "./names.ts";
+import { bucketArn, type NativeBucket, type NativePair, type Owner } from "./native-pair.ts";
 import type { NativePorts, NativeWish, WishedBucket } from "./native-wish.ts";
 import { createFindKey, type FindKey, type KeyWorld, readRememberedKeys, readReplicaKeys, readSourceKeys } from "./read-keys.ts";
 import { isForbidden, type Seen, seen, visible } from "./seen.ts";
@@ -29,8 +29,10 @@ export interface SourceWorld {
   readonly document: Seen<ReplicationDocument | undefined>;
   /** The role of ours for this source. With a role of one's own: that one. */
   readonly role: Seen<Role | undefined>;
-  /** All roles that were made for this source: also the one that its batch jobs use. */
+  /** All roles that were made for this source: also the one that its batch jobs use, and those of another prefix or path. */
   readonly ownRoles: readonly Role[];
+  /** The role that the document names, where that is one of ours but not the one that it would be now. */
+  readonly formerRole: Role | undefined;
   /** The role that the document names, where it is none of ours and can be read. */
   readonly foreignRole: Role | undefined;
   /** The role that the document named before ours, where it is still there. */
@@ -118,21 +120,46 @@ interface OwnRoles {
   readonly notes: readonly string[];
 }
 
-/** The roles that were made under this name, in every account that has a source. */
-async function readOwnRoles({ wish, ports }: Reading): Promise<OwnRoles> {
-  const { owner, buckets, pairs } = wish;
-  if (owner.roleArn !== undefined) return { roles: [], abandoned: [], notes: [] };
-  const accounts = new Map(buckets.filter(({ isSource }) => isSource).map(({ bucket }) => [bucket.account, bucket]));
-  const looks = await allOf([...accounts.values()], async (source) => {
-    const identity = await ports.identityOf(source);
-    const [own, locks] = await Promise.all([seen(() => identity.roles(owner.path)), seen(() => identity.roles(LOCK_PATH))]);
-    return { own, locks: visible(locks) ?? [], bucket: source };
-  });
-  const hidden = looks.flatMap(({ own }) => ("forbidden" in own ? [own.forbidden] : []));
-  // Where nothing is wanted nobody was asked for rights to look at roles.
-  const notes = pairs.length === 0 ? [] : hidden.map((why) => `sources that the config no longer names were not looked for: ${why}`);
-  const abandoned = looks.flatMap(({ locks, bucket }) => abandonedLocks(locks, owner.name, ports.clock).map((role) => ({ role, bucket })));
-  return { roles: looks.flatMap(({ own }) => visible(own) ?? []).filter(({ tags }) => tags[NAME_TAG] === owner.name), abandoned, notes };
+/** The roles that were made under this name, in every account that the credentials at hand are of. */
+async function readOwnRoles(reading: Reading): Promise<OwnRoles> {
+  const { owner, pairs } = reading.wish;
+  const { clock } = reading.ports;
+  const looks = await allOf(await accountsOf(reading), (account) => readRolesOf(account, reading));
+  const hidden = looks.flatMap(({ own, isSource }) => (isSource && isForbidden(own) ? [own.forbidden] : []));
+  // Where nothing is wanted nobody was asked for rights to look at roles, nor where there is a role of one's own.
+  const isAsked = pairs.length > 0 && owner.roleArn === undefined;
+  const notes = isAsked ? hidden.map((why) => `sources that the config no longer names were not looked for: ${why}`) : [];
+  const abandoned = looks.flatMap(({ locks, bucket }) => abandonedLocks(locks, owner.name, clock).map((role) => ({ role, bucket })));
+  const roles = looks.flatMap(({ own, former }) => [...(visible(own) ?? []), ...former]).filter((role) => isOwn(role, owner));
+  return { roles: [...new Map(roles.map((role) => [role.arn, role])).values()], abandoned, notes };
+}
+
+/** A bucket of each account, a source where there is one: a destination may be all that is left of an account's sources. */
+async function accountsOf({ wish, callerOf }: Reading): Promise<readonly WishedBucket[]> {
+  const accounts = new Map<string, WishedBucket>();
+  for (const wished of wish.buckets.toSorted((a, b) => Number(b.isSource) - Number(a.isSource))) {
+    const { account } = await callerOf(wished.bucket);
+    if (!accounts.has(account)) accounts.set(account, wished);
+  }
+  return [...accounts.values()];
+}
+
+/** Also those that were made before the config said where. */
+async function readRolesOf({ bucket, isSource }: WishedBucket, { wish: { owner }, ports }: Reading) {
+  const identity = await ports.identityOf(bucket);
+  const listed = (path: string) => seen(() => identity.roles(path));
+  const usual = defaultPathOf(owner.name);
+  const [own, former, locks] = await Promise.all([
+    listed(owner.path),
+    usual.startsWith(owner.path) ? undefined : listed(usual),
+    listed(LOCK_PATH),
+  ]);
+  return { own, former: visible(former) ?? [], locks: visible(locks) ?? [], bucket, isSource };
+}
+
+/** What the config names as a role of one's own is not ours, whoever made it. */
+function isOwn({ tags, arn }: Role, { name, roleArn }: Owner): boolean {
+  return tags[NAME_TAG] === name && arn !== roleArn;
 }
 
 /** Sources that a role of ours tells of and the config does not. */
@@ -164,15 +191,22 @@ async function readSource(world: BucketWorld, roles: readonly Role[], reading: R
     readOwnRole(bucket, roles, reading),
   ]);
   const own = visible(role);
-  const [foreignRole, previousRole] = await Promise.all([
-    readRole(foreignArn(visible(document), own), bucket, ports),
-    readRole(wish.owner.roleArn === undefined ? own?.tags[PREVIOUS_ROLE_TAG] : undefined, bucket, ports),
-  ]);
-  const ownRoles = roles.filter((other) => sourceIn(other)?.bucket === bucket.bucket && other.arn.split(":")[4] === bucket.account);
-  const keys = facts === undefined ? NO_KEYS : await keysOf({ world, document: visible(document), role: own }, reading);
+  const named = await readRole(foreignArn(visible(document), own), bucket, ports);
+  const [formerRole, foreignRole] = named !== undefined && isOwn(named, wish.owner) ? [named] : [undefined, named];
+  const remembering = formerRole ?? (wish.owner.roleArn === undefined ? own : undefined);
+  const previousRole = await readRole(remembering?.tags[PREVIOUS_ROLE_TAG], bucket, ports);
+  const ownRoles = rolesFor(bucket, [...roles, ...[own, formerRole].filter((other) => other !== undefined && isOwn(other, wish.owner))]);
+  const keyed = { world, document: visible(document), role: formerRole ?? own };
+  const keys = facts === undefined ? NO_KEYS : await keysOf(keyed, reading);
   const buckets = wish.buckets.map((wished) => wished.bucket);
-  const rememberedKeys = await readRememberedKeys(own, buckets, reading.findKey);
-  return { bucket, caller: world.caller, facts, document, role, ownRoles, foreignRole, previousRole, keys, rememberedKeys };
+  const rememberedKeys = await readRememberedKeys(keyed.role, buckets, reading.findKey);
+  return { bucket, caller: world.caller, facts, document, role, ownRoles, formerRole, foreignRole, previousRole, keys, rememberedKeys };
+}
+
+/** Those of the roles that were made for a source, each once. */
+function rolesFor({ bucket, account }: NativeBucket, roles: readonly (Role | undefined)[]): readonly Role[] {
+  const found = roles.flatMap((role) => (role !== undefined && sourceIn(role)?.bucket === bucket ? [role] : []));
+  return [...new Map(found.map((role) => [role.arn, role])).values()].filter(({ arn }) => arn.split(":")[4] === account);
 }
 
 /** Out of the list, or where it is not there by its name: its path may have been another. */

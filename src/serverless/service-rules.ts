@@ -1,13 +1,13 @@
 import { describeIssues } from "../config/describe-issues.ts";
 import { refuseLater } from "../config/later.ts";
 import { fromS3ReplicationPlugin } from "../config/legacy-plugin.ts";
+import { pairsOf, withoutPairs } from "../config/legacy-rules.ts";
 import { isMap } from "../config/precedence.ts";
 import { type Finding, formatPath, type Path, problemsError } from "../config/problem.ts";
 import { resolveConfig } from "../config/resolve-config.ts";
 import type { Environment, ResolvedConfig } from "../config/resolved-config.ts";
 import { parseConfig } from "../config/schema.ts";
 import type { ReplicationError } from "../domain/error.ts";
-import { pairsOf, withoutPairs } from "./legacy-rules.ts";
 
 /** What a deploy is told apart from others by, and where it deploys to. */
 export interface Deploy {

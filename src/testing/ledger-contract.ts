@@ -268,6 +268,14 @@ const listing: StateCases = {
     assert.deepEqual(await keys({ since: 2_000, rule: "photos", status: "FAILED" }), ["bad"]);
     assert.deepEqual(await keys({ rule: "nobody" }), []);
   },
+  "what S3 itself is at work on is listed among what waits": async (harness) => {
+    const { ledger, tasks } = harness.state;
+    const pending = (key: string) => ({ route: PHOTOS, entry: entryOf(PHOTOS, key, { status: "PENDING", replica: null }) });
+    await ledger.adopt([pending("a"), pending("c"), pending("e")]);
+    await adopted(ledger, ["b"]);
+    await tasks.want([wantOf("c"), wantOf("d")]);
+    for (const limit of [1, 2, 10]) assert.deepEqual(keysOf(await everyPage(ledger, { status: "PENDING", limit })), ["a", "c", "d", "e"]);
+  },
   "a failed row that is wanted again is no longer listed as failed": async (harness) => {
     await outcomeOf(harness, ["a"], failed);
     await harness.state.tasks.want([wantOf("a")]);

@@ -29,6 +29,8 @@ export class MemoryAws {
   /** Every call that changed something, in order. */
   readonly mutations: string[] = [];
   faults: MemoryAwsFaults = {};
+  /** Whose the credentials of an account are. */
+  callerArn: (account: string) => string = (account) => `arn:aws:iam::${account}:user/operator`;
   /** What IAM answers to simulations. */
   simulated: (principal: string, action: string) => "allowed" | "denied" | "unknown" = () => "allowed";
 
@@ -105,7 +107,7 @@ export class MemoryAws {
       this.roles.set(at(name), { ...own(name), ...structuredClone(change(own(name))) });
     };
     return {
-      caller: async () => ({ account, arn: `arn:aws:iam::${account}:user/operator` }),
+      caller: async () => ({ account, arn: this.callerArn(account) }),
       role: async (name) => structuredClone(this.roles.get(at(name))),
       roles: async (path) =>
         [...this.roles]

@@ -18,6 +18,7 @@ const ALLOWED: Readonly<
   "adapters/state": { src: ["domain", "ports", "lib"], node: ["*"], npm: [] },
   "adapters/event-source": { src: ["domain", "ports", "lib"], node: ["*"], npm: ["@aws-sdk/client-sqs", "@smithy/node-http-handler"] },
   "adapters/bucket-configuration": { src: ["domain", "ports", "lib"], node: ["*"], npm: ["@aws-sdk/client-s3"] },
+  "adapters/queue-configuration": { src: ["domain", "ports", "lib"], node: ["*"], npm: ["@aws-sdk/client-sqs"] },
   "adapters/replication-configuration": { src: ["domain", "ports", "lib"], node: ["*"], npm: ["@aws-sdk/client-s3"] },
   "adapters/identity": { src: ["domain", "ports", "lib"], node: ["*"], npm: ["@aws-sdk/client-iam", "@aws-sdk/client-sts"] },
   "adapters/encryption-keys": { src: ["domain", "ports", "lib"], node: ["*"], npm: ["@aws-sdk/client-kms"] },

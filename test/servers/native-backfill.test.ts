@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, test } from "node:test";
+import * as iam from "@aws-sdk/client-iam";
 import * as s3 from "@aws-sdk/client-s3";
 import { readByModel } from "../support/aws-model.ts";
 import { guardAgainstLeaks } from "../support/leak-guard.ts";
@@ -34,6 +35,8 @@ interface CreateJob {
 interface BackfillWorld extends Workplace, AsyncDisposable {
   readonly s3: s3.S3Client;
   configure(existingObjects: unknown): Promise<void>;
+  /** Names of all roles. */
+  roles(): Promise<readonly (string | undefined)[]>;
 }
 
 /** Two buckets, the source with three objects, on moto; S3 Control is elsewhere, or nowhere. */
@@ -43,6 +46,8 @@ async function openWorld(control?: string): Promise<BackfillWorld> {
   const moto = stack.use(await startMoto());
   const client = new s3.S3Client({ endpoint: moto.endpoint, region: "us-east-1", credentials: moto.credentials, forcePathStyle: true });
   stack.defer(() => client.destroy());
+  const identity = new iam.IAMClient({ endpoint: moto.endpoint, region: "us-east-1", credentials: moto.credentials });
+  stack.defer(() => identity.destroy());
   await client.send(new s3.CreateBucketCommand({ Bucket: "photos" }));
   const place = { CreateBucketConfiguration: { LocationConstraint: "eu-west-1" as const } };
   await client.send(new s3.CreateBucketCommand({ Bucket: "photos-eu", ...place }));
@@ -59,8 +64,9 @@ async function openWorld(control?: string): Promise<BackfillWorld> {
     const config = { name: "acme", iam: { propagation: "10ms" }, rules: [{ ...rule, destinations: ["photos-eu@eu-west-1"] }] };
     await writeFile(join(ground.directory, "replicast.yaml"), JSON.stringify(config));
   };
+  const roles = async () => ((await identity.send(new iam.ListRolesCommand({}))).Roles ?? []).map(({ RoleName }) => RoleName);
   const kept = stack.move();
-  return { ...ground, env, s3: client, configure, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+  return { ...ground, env, s3: client, configure, roles, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
 
 /** S3 Control that has one job once it was asked for one. */
@@ -122,7 +128,9 @@ describe("existing objects of native rules", () => {
     assert.deepEqual(again.changes, []);
     assert.match(again.notes.join(), /are being replicated by job job-1/);
     assert.equal(control.requests.filter(({ method }) => method === "POST").length, 1);
+
     await expectExit(0, world, ["destroy", "--yes"]);
+    assert.deepEqual(await world.roles(), [], "the job's role goes with the rules");
   });
 
   test("above maxObjects nothing at all is changed", async () => {

@@ -35,6 +35,8 @@ export interface ProcessParts {
   readonly eventsAreQueued: (rule: Rule) => boolean;
 }
 
+/** Short enough for a paused worker to lose it within the hours that a run has. */
+const LEASE_MS = 6 * 60 * 60_000;
 export const RETRY = { maxAttempts: 8, initialMs: 1_000, maxMs: 60_000 } as const;
 
 /** One running replicast, put together as the product puts itself together, over the ports of a simulated world. */
@@ -64,6 +66,7 @@ export class EngineProcess {
       concurrency: 4,
       careful: this.#careful,
       random,
+      leaseMs: LEASE_MS,
     });
     this.#intake = new EventIntake({
       tasks: state.tasks,

@@ -92,7 +92,7 @@ export function applyTo(aws: MemoryAws, wish: NativeWish, options: ApplyOptions 
   const ports = portsOf(aws, options);
   return carryOut({
     ports,
-    name: wish.owner.name,
+    owner: wish.owner,
     holder,
     timeoutMs,
     isOptional: wish.owner.roleArn !== undefined,

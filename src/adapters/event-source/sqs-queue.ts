@@ -1,5 +1,4 @@
 import type { Message, SQSClient } from "@aws-sdk/client-sqs";
-import { ReplicationError } from "../../domain/error.ts";
 
 export interface SqsCredentials {
   readonly accessKeyId: string;
@@ -10,7 +9,9 @@ export interface SqsCredentials {
 }
 
 export interface SqsQueueOptions {
-  readonly queueUrl: string;
+  /** Where it is, or else its name in the region. */
+  readonly queueUrl?: string | undefined;
+  readonly queueName?: string | undefined;
   readonly region: string;
   /** @defaultValue AWS_ENDPOINT_URL_SQS or AWS_ENDPOINT_URL where set, else where the queue's URL points */
   readonly endpoint?: string | undefined;
@@ -50,18 +51,34 @@ const MAX_ATTEMPTS = 2;
 export class SqsQueue {
   readonly #sdk: Sdk;
   readonly #client: SQSClient;
-  readonly #queueUrl: string;
+  readonly #options: SqsQueueOptions;
+  #found: string | undefined;
 
-  constructor(sdk: Sdk, client: SQSClient, queueUrl: string) {
+  constructor(sdk: Sdk, client: SQSClient, options: SqsQueueOptions) {
     this.#sdk = sdk;
     this.#client = client;
-    this.#queueUrl = queueUrl;
+    this.#options = options;
+    this.#found = options.queueUrl;
+  }
+
+  /** Its URL: a queue that is known by its name is looked for until it was found once. Throws where it is not there. */
+  async url(signal?: AbortSignal): Promise<string> {
+    if (this.#found !== undefined) return this.#found;
+    const { queueName: QueueName, region } = this.#options;
+    try {
+      const { QueueUrl } = await this.#client.send(new this.#sdk.GetQueueUrlCommand({ QueueName }), abortedBy(signal));
+      this.#found = QueueUrl;
+    } catch (cause) {
+      if (!MISSING.test(describe(cause).code)) throw cause;
+    }
+    if (this.#found === undefined) throw Object.assign(new Error(`there is no queue ${QueueName} in ${region}`), { name: "QueueDoesNotExist" });
+    return this.#found;
   }
 
   /** Waits for messages as long as SQS allows; empty where none came. */
   async receive(signal: AbortSignal): Promise<readonly ReceivedMessage[]> {
     const command = new this.#sdk.ReceiveMessageCommand({
-      QueueUrl: this.#queueUrl,
+      QueueUrl: await this.url(signal),
       MaxNumberOfMessages: MAX_MESSAGES,
       WaitTimeSeconds: LONG_POLL_SECONDS,
       MessageSystemAttributeNames: ["ApproximateReceiveCount"],
@@ -74,7 +91,7 @@ export class SqsQueue {
   async delete(messages: readonly ReceivedMessage[]): Promise<void> {
     if (messages.length === 0) return;
     const Entries = messages.map((message, index) => ({ Id: String(index), ReceiptHandle: message.receiptHandle }));
-    const { Failed } = await this.#client.send(new this.#sdk.DeleteMessageBatchCommand({ QueueUrl: this.#queueUrl, Entries }));
+    const { Failed } = await this.#client.send(new this.#sdk.DeleteMessageBatchCommand({ QueueUrl: await this.url(), Entries }));
     throwFirst(Failed);
   }
 
@@ -86,21 +103,9 @@ export class SqsQueue {
       ReceiptHandle: message.receiptHandle,
       VisibilityTimeout: seconds,
     }));
-    const { Failed } = await this.#client.send(new this.#sdk.ChangeMessageVisibilityBatchCommand({ QueueUrl: this.#queueUrl, Entries }));
+    const command = new this.#sdk.ChangeMessageVisibilityBatchCommand({ QueueUrl: await this.url(), Entries });
+    const { Failed } = await this.#client.send(command);
     throwFirst(Failed);
-  }
-
-  /** The name by which others may be told to send to it. @throws ReplicationError where the queue does not say */
-  async arn(): Promise<string> {
-    const command = new this.#sdk.GetQueueAttributesCommand({ QueueUrl: this.#queueUrl, AttributeNames: ["QueueArn"] });
-    try {
-      const { Attributes } = await this.#client.send(command);
-      if (Attributes?.QueueArn === undefined) throw new Error("the queue does not say its ARN");
-      return Attributes.QueueArn;
-    } catch (cause) {
-      const { message, hint } = toQueueProblem(cause);
-      throw new ReplicationError("InvalidRequest", `GetQueueAttributes on ${this.#queueUrl}: ${message}`, { hint, cause });
-    }
   }
 
   close(): void {
@@ -127,7 +132,7 @@ export async function openQueue(options: SqsQueueOptions): Promise<SqsQueue> {
     },
     ...(endpoint === undefined ? {} : { endpoint }),
   });
-  return new SqsQueue(sdk, client, options.queueUrl);
+  return new SqsQueue(sdk, client, options);
 }
 
 /** Says what is wrong with the queue and what a person can do. */
@@ -145,10 +150,14 @@ function toReceived(message: Message): ReceivedMessage {
 }
 
 /** What the environment names wins over the queue's URL, as with every AWS client; emulators' queue URLs name hosts that nobody resolves. */
-function endpointOf(options: SqsQueueOptions): string | undefined {
-  if (options.endpoint !== undefined) return options.endpoint;
+function endpointOf({ endpoint, queueUrl = "" }: SqsQueueOptions): string | undefined {
+  if (endpoint !== undefined) return endpoint;
   if (process.env.AWS_ENDPOINT_URL_SQS || process.env.AWS_ENDPOINT_URL) return undefined;
-  return URL.canParse(options.queueUrl) ? new URL(options.queueUrl).origin : undefined;
+  return URL.canParse(queueUrl) ? new URL(queueUrl).origin : undefined;
+}
+
+function abortedBy(signal: AbortSignal | undefined): { readonly abortSignal?: AbortSignal } {
+  return signal === undefined ? {} : { abortSignal: signal };
 }
 
 type SdkIdentity = { accessKeyId: string; secretAccessKey: string; sessionToken?: string; expiration?: Date };
@@ -175,9 +184,14 @@ function describe(error: unknown): { readonly code: string; readonly message: st
   return { code, message: error.message === "" ? code : error.message };
 }
 
+const MISSING = /QueueDoesNotExist|NonExistentQueue|InvalidAddress/;
+
 const HINTS: readonly (readonly [RegExp, string])[] = [
-  [/QueueDoesNotExist|NonExistentQueue|InvalidAddress/, "check events.queueUrl and events.region, or create the queue"],
-  [/AccessDenied/, "allow sqs:ReceiveMessage, sqs:DeleteMessage and sqs:ChangeMessageVisibility on the queue, and kms:Decrypt on its key"],
+  [MISSING, "run replicast apply, which makes the queue where events has no queueUrl; else check events.queueUrl and events.region"],
+  [
+    /AccessDenied/,
+    "allow sqs:GetQueueUrl, sqs:ReceiveMessage, sqs:DeleteMessage and sqs:ChangeMessageVisibility on the queue, and kms:Decrypt on its key",
+  ],
   [/InvalidClientTokenId|UnrecognizedClient|InvalidAccessKeyId|SignatureDoesNotMatch|Credentials/, "check the credentials of the store"],
   [
     /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|EHOSTUNREACH|Timeout/,

@@ -147,8 +147,9 @@ class SqsEventSource implements EventSource {
     }
   }
 
-  #described(error: unknown): { readonly store: string; readonly queueUrl: string; readonly code: string } {
-    return { store: this.store, queueUrl: this.#options.queueUrl, ...toQueueProblem(error) };
+  #described(error: unknown): { readonly store: string; readonly queue: string; readonly code: string } {
+    const { queueUrl, queueName = "" } = this.#options;
+    return { store: this.store, queue: queueUrl ?? queueName, ...toQueueProblem(error) };
   }
 
   /** Exponential with full jitter, so that many processes do not come back at once. */

@@ -46,7 +46,8 @@ describe("roles", () => {
       [verdict("allowed"), "allowed"],
       [verdict("implicitDeny"), "denied"],
       [verdict("explicitDeny"), "denied"],
-      [verdict("explicitDeny", missing), "denied"],
+      // Such as a Deny unless the address or MFA is known, which no simulation tells.
+      [verdict("explicitDeny", missing), "unknown"],
       [verdict("implicitDeny", missing), "unknown"],
       [answered("SimulatePrincipalPolicy", ""), "unknown"],
       [refused(404, "NoSuchEntity"), "denied"],

@@ -186,8 +186,8 @@ const CANNOT_BE_ASKED: ReadonlySet<string> = new Set(["AccessDenied", "NotImplem
 
 function toVerdict(result: IAM.EvaluationResult | undefined): "allowed" | "denied" | "unknown" {
   if (result?.EvalDecision === "allowed") return "allowed";
-  // A statement with a condition that the question leaves open may allow it all the same.
-  if (result?.EvalDecision === "implicitDeny" && (result.MissingContextValues ?? []).length > 0) return "unknown";
+  // A statement with a condition that the question leaves open may allow it all the same, or deny only who comes from elsewhere or without MFA.
+  if ((result?.MissingContextValues ?? []).length > 0) return "unknown";
   return result === undefined ? "unknown" : "denied";
 }
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { ListDocument, ObjectListItem } from "../../../src/control-plane/contract.ts";
+import type { ListDocument, ObjectListItem, StatusDocument } from "../../../src/control-plane/contract.ts";
 import { askJson, expectExit, replicast } from "../replicast.ts";
 import { settle, type World } from "../world.ts";
 import { waitUntilEqual, waitUntilSameListing } from "./comparison.ts";
@@ -14,10 +14,17 @@ async function backfills(world: World): Promise<void> {
   await expectExit(0, world, ["run", "--until-idle"]);
   await waitUntilSameListing(world);
   await waitUntilEqual(world, "page");
-  const writes = await countWrites(world);
-  assert.equal(writes, 121);
+  await hasCopiedOnce(world, 121);
   await expectExit(0, world, ["run", "--until-idle"]);
-  assert.equal(await countWrites(world), writes, "a second run copied again");
+  await hasCopiedOnce(world, 121);
+}
+
+/** A gateway may tell of objects late, of which some were listed and copied by then: these alone are copied again. */
+async function hasCopiedOnce(world: World, objects: number): Promise<void> {
+  const { intake } = await askJson<StatusDocument>(world, "status");
+  const told = intake.reduce((sum, { received, ignored }) => sum + received - ignored, 0);
+  const writes = await countWrites(world);
+  assert.ok(writes >= objects && writes <= objects + told, `${writes} writes for ${objects} objects, with ${told} events`);
 }
 
 async function failedLeavesOne(world: World): Promise<void> {

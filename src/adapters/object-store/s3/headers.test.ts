@@ -161,3 +161,17 @@ describe("unquoteEtag", () => {
     it(`reads ${sent}`, () => assert.equal(unquoteEtag(sent), etag));
   }
 });
+
+describe("an archived object's state", () => {
+  const archived = (restore: Readonly<Record<string, string>>) =>
+    toObjectState("k", { etag: '"e"', "x-amz-storage-class": "GLACIER", date: "Mon, 02 Mar 2026 00:00:00 GMT", ...restore }).archived;
+
+  it("is archived until its restored copy is there, and again once that is over by the store's own clock", () => {
+    const until = (date: string) => ({ "x-amz-restore": `ongoing-request="false", expiry-date="${date}"` });
+    assert.equal(archived({}), true);
+    assert.equal(archived({ "x-amz-restore": 'ongoing-request="true"' }), true);
+    assert.equal(archived(until("Tue, 03 Mar 2026 00:00:00 GMT")), undefined);
+    assert.equal(archived(until("Sun, 01 Mar 2026 00:00:00 GMT")), true);
+    assert.equal(archived({ "x-amz-restore": 'ongoing-request="false"' }), undefined);
+  });
+});

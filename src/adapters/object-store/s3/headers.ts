@@ -88,8 +88,14 @@ export function lockHeaders({ retention, legalHold }: ObjectLock): Record<string
 }
 
 function isArchived(headers: ResponseHeaders): boolean {
-  const isRestored = headers["x-amz-restore"]?.includes('ongoing-request="false"') === true;
-  return !isRestored && (headers["x-amz-archive-status"] !== undefined || ARCHIVES.has(headers["x-amz-storage-class"]));
+  return !isRestored(headers) && (headers["x-amz-archive-status"] !== undefined || ARCHIVES.has(headers["x-amz-storage-class"]));
+}
+
+/** Some stores tell of a restored copy that is over: by the clock that they answer with. */
+function isRestored({ "x-amz-restore": restore, date }: ResponseHeaders): boolean {
+  if (restore?.includes('ongoing-request="false"') !== true) return false;
+  const until = Date.parse(/expiry-date="([^"]*)"/.exec(restore)?.[1] ?? "");
+  return !(until <= Date.parse(date ?? ""));
 }
 
 /** The ETag without quotes and without the mark of a weak one. */

@@ -152,11 +152,16 @@ export class Reader {
     });
   }
 
-  /** What waits, whether or not it was ever attempted. */
-  waitingEntries({ id, route }: NumberedRoute, { after, limit }: RowRange): readonly LedgerEntry[] {
-    return this.#taskPage.all(id, after.key, limit).map(([key, ...task]) => {
+  /** What waits, whether or not it was ever attempted, and what others are at work on: S3 itself, where it replicates. */
+  waitingEntries(of: NumberedRoute, range: RowRange): readonly LedgerEntry[] {
+    const { id, route } = of;
+    const { after, limit } = range;
+    const waiting = this.#taskPage.all(id, after.key, limit).map(([key, ...task]) => {
       return merged({ rule: route.rule, destination: route.destination, key }, this.#entry.get(id, key), task);
     });
+    const keys = new Set(waiting.map(({ key }) => key));
+    const recorded = this.unfinishedEntries(of, "PENDING", range).filter(({ key }) => !keys.has(key));
+    return [...waiting, ...recorded].sort(compareRows).slice(0, limit);
   }
 
   /** Rows that ended in a status other than COMPLETED. */
