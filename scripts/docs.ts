@@ -116,7 +116,7 @@ const DESCRIPTIONS: Readonly<Record<ErrorCode, Description>> = {
   },
   NoSuchBucket: {
     meaning: "A bucket does not exist, or the API was asked about one that no rule names.",
-    hint: "Create the bucket or correct its name. This version creates none.",
+    hint: "Create the bucket or correct its name. `apply` creates destinations where the rule says `createBuckets: true`.",
   },
   NoSuchKey: {
     meaning: "An object is not there. A source object that is gone is not an error: its task ends SKIPPED with `SourceGone`.",

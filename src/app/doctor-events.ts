@@ -112,7 +112,7 @@ interface Watcher {
 function watcherOf({ place, events }: Source, { isDaemonThere, door, askDaemon, config, env, signal }: Proving): Watcher {
   if (isDaemonThere) return new DaemonWatcher(place.store.alias, askDaemon);
   if (door !== undefined && events.type === "webhook") return door.watcher(place.store.alias);
-  return new QueueWatcher(place.store, queueAddress(config, place, events as QueueEvents, env), { env, signal });
+  return new QueueWatcher(place.store, queueAddress(config, { place, events: events as QueueEvents }, env), { env, signal });
 }
 
 /** How long the event took; undefined where none came in time. */

@@ -40,7 +40,7 @@ function queuesOf(config: ResolvedConfig, env: Environment): ReadonlyMap<string,
     const events = settingsOf(config, rule).events;
     const place = config.buckets[rule.source.id];
     if (!rule.enabled || events.type !== "sqs" || place === undefined) continue;
-    const address = queueAddress(config, place, events, env);
+    const address = queueAddress(config, { place, events }, env);
     const { store } = place;
     queues.set(`${store.alias} ${address.queueUrl ?? address.queueName}`, { store, ...address });
   }

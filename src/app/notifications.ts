@@ -2,7 +2,7 @@ import { type EventsSetting, type ResolvedBucket, type ResolvedConfig, settingsO
 import type { Bucket } from "../domain/bucket.ts";
 import { isReplicationError } from "../domain/error.ts";
 import type { Problem, Step } from "../provisioning/change.ts";
-import { type NamedQueuePlan, planNamedQueue, planReleasedQueue } from "../provisioning/plan-named-queues.ts";
+import { planNamedQueue, planReleasedQueue } from "../provisioning/plan-named-queues.ts";
 import { type NotificationTarget, planNotification } from "../provisioning/plan-notifications.ts";
 import { planOwnQueue, type QueuePlan } from "../provisioning/plan-queues.ts";
 import type { QueuePlace, QueueSource } from "../provisioning/queue-grant.ts";
@@ -80,8 +80,10 @@ export class NotificationPlanner {
     const queues = await this.#queues();
     const plans: NotificationPlan[] = [...new Set(queues.values())];
     for (const source of this.#sources) {
-      const target = targetOf(source, queues.get(source.bucket.id), circumstances);
-      if (target !== undefined) plans.push(await this.#notification(source, target, circumstances));
+      const queue = queues.get(source.bucket.id);
+      const target = targetOf(source, queue, circumstances);
+      if (queue?.fed.has(source.bucket.id) === true) plans.push(await this.#absence(source));
+      else if (target !== undefined) plans.push(await this.#notification(source, target, circumstances));
     }
     return inTurn([...plans, unwanted]);
   }
@@ -99,7 +101,7 @@ export class NotificationPlanner {
     return plans;
   }
 
-  async #namedQueue(url: string, asking: readonly [QueuedSource, ...QueuedSource[]]): Promise<NamedQueuePlan> {
+  async #namedQueue(url: string, asking: readonly [QueuedSource, ...QueuedSource[]]): Promise<QueuePlan> {
     // One statement is for all of them, also for those that it is not about.
     const sources = byUrl(this.#all.filter(isQueued)).get(url) ?? asking;
     const places = new Map(sources.map(({ bucket, place }) => [bucket.id, place]));
@@ -124,14 +126,15 @@ export class NotificationPlanner {
     return { ...NOTHING, problems: [{ code: "BucketMissing", subject: bucket.name, message: "does not exist", hint }] };
   }
 
+  #absences(): Promise<readonly NotificationPlan[]> {
+    return Promise.all(this.#sources.map((source) => this.#absence(source)));
+  }
+
   /** With a bucket its notifications went too. */
-  async #absences(): Promise<readonly NotificationPlan[]> {
+  async #absence({ place, bucket }: EventfulSource): Promise<NotificationPlan> {
     const { config, buckets } = this.#run;
-    const plans = this.#sources.map(async ({ place, bucket }) => {
-      const wish = { name: config.name, bucket, configuration: await buckets.at(place), target: undefined };
-      return { ...NOTHING, steps: (await ifBucketThere(planNotification(wish))) ?? [] };
-    });
-    return Promise.all(plans);
+    const wish = { name: config.name, bucket, configuration: await buckets.at(place), target: undefined };
+    return { ...NOTHING, steps: (await ifBucketThere(planNotification(wish))) ?? [] };
   }
 
   async #releases(): Promise<readonly NotificationPlan[]> {
@@ -152,11 +155,11 @@ const NOTHING: NotificationPlan = { steps: [], problems: [], notes: [] };
 /** Undefined where nothing is to be set up at the bucket. */
 function targetOf(
   { bucket, events }: EventfulSource,
-  queue: (QueuePlan & Partial<Pick<NamedQueuePlan, "fed">>) | undefined,
+  queue: QueuePlan | undefined,
   { native }: NotificationCircumstances,
 ): NotificationTarget | undefined {
   if (events.type === "webhook") return events.arn === undefined ? undefined : { queueArn: events.arn, events: WEBHOOK_EVENTS };
-  if (queue?.target === undefined || queue.fed?.has(bucket.id) === true) return undefined;
+  if (queue?.target === undefined) return undefined;
   const told = native.has(bucket.id) ? [...QUEUE_EVENTS, REPLICATION_EVENTS] : QUEUE_EVENTS;
   const { queueArn, queue: name, arn } = queue.target;
   return { queueArn, events: told, fresh: queue.steps.length === 0 ? undefined : { queue: name, arn, clock: systemClock } };

@@ -14,9 +14,9 @@ import type { NativePlan } from "../provisioning/native-wish.ts";
 import type { BackfillPlan } from "../provisioning/plan-backfill.ts";
 import { type CopyBucketsPlan, planCopyBuckets } from "../provisioning/plan-copy-buckets.ts";
 import { planNative } from "../provisioning/plan-native.ts";
-import { type EnginePlan, type EnginesSoFar, mayBeNative, planEngines, readEnginesSoFar, readEvidence } from "./engine-plan.ts";
 import { BucketPorts } from "./bucket-ports.ts";
 import { copyBuckets } from "./copy-buckets.ts";
+import { type EnginePlan, type EnginesSoFar, mayBeNative, planEngines, readEnginesSoFar, readEvidence } from "./engine-plan.ts";
 import { AwsPorts, type CredentialsOf, credentialsFor } from "./native-ports.ts";
 import { nativeBuckets, nativeWish, ownerOf } from "./native-wish.ts";
 import { NotificationPlanner } from "./notifications.ts";
@@ -170,8 +170,7 @@ class Provisioning {
     });
     const parts = isReplicationError(native) ? undefined : native;
     const decisions =
-      parts?.engines.decisions ??
-      decideEngines(config, { isVersioned: () => undefined, stored: (rule) => stored.engines.get(rule) });
+      parts?.engines.decisions ?? decideEngines(config, { isVersioned: () => undefined, stored: (rule) => stored.engines.get(rule) });
     const copied = await this.#copied(decisions, parts);
     if (native === undefined || isReplicationError(native)) return { ...copied, notes: [...unseenNotes(native, aim), ...copied.notes] };
     const { plan, engines, backfill } = native;

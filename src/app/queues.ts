@@ -16,7 +16,13 @@ export interface QueueAddress {
   readonly endpoint?: string | undefined;
 }
 
-export function queueAddress({ name }: Pick<ResolvedConfig, "name">, place: ResolvedBucket, events: QueueEvents, env: Environment): QueueAddress {
+/** A bucket whose events go to a queue. */
+export interface QueuedBucket {
+  readonly place: ResolvedBucket;
+  readonly events: QueueEvents;
+}
+
+export function queueAddress({ name }: Pick<ResolvedConfig, "name">, { place, events }: QueuedBucket, env: Environment): QueueAddress {
   const region = events.region ?? place.store.region;
   if (events.queueUrl !== undefined) return { queueUrl: events.queueUrl, region };
   return { queueName: queueNameOf(name, place.bucket), region, endpoint: queueEndpoint(place.store, env) };

@@ -39,11 +39,15 @@ interface Site {
 
 const NOTHING: NotificationPlan = { steps: [], problems: [], notes: [] };
 
-/** Where there may be queues of ours: wherever there is a bucket on AWS, and where a source says that there is one. */
-function sitesOf({ config, sources, includes = () => true }: UnwantedRun): readonly Site[] {
-  const ours = sources.filter(({ bucket, events }) => includes(bucket) && usesOurs(events));
+/**
+ * Where there may be queues of ours: where a source says that there is one, and wherever there is a bucket on AWS. A run that is about some sources
+ * alone knows of no others, and takes none away while its own are to stay.
+ */
+function sitesOf({ config, aim, sources, includes }: UnwantedRun): readonly Site[] {
+  if (aim === "present" && includes !== undefined) return [];
+  const ours = sources.filter(({ bucket, events }) => usesOurs(events) && (includes === undefined || includes(bucket)));
   const certain = ours.map(({ place: { store }, events }) => ({ store, region: regionOf(events) ?? store.region, hasOurs: true }));
-  const buckets = Object.values(config.buckets).filter(({ bucket, store }) => store.isAws && includes(bucket));
+  const buckets = includes === undefined ? Object.values(config.buckets).filter(({ store }) => store.isAws) : [];
   const possible = buckets.map(({ store }) => ({ store, region: store.region, hasOurs: false }));
   return [...new Map([...possible, ...certain].map((site) => [`${site.store.alias} ${site.region}`, site])).values()];
 }
@@ -57,13 +61,15 @@ async function planSite({ store, region }: Site, run: UnwantedRun): Promise<Noti
   return { ...NOTHING, steps: plans.flatMap(({ steps }) => steps), notes: plans.flatMap(({ notes }) => notes) };
 }
 
-/** Where it is about some sources alone, every queue but theirs is left to whoever it is about. */
+/** A run that is about some sources alone leaves all queues but theirs to whoever they are about. */
 function wantedBy({ config, aim, sources, includes }: UnwantedRun): (queue: string) => boolean {
-  const ours = sources.filter(({ events }) => usesOurs(events));
-  if (aim === "present" && includes !== undefined) return () => true;
-  const about = new Set(ours.filter(({ bucket }) => includes?.(bucket) ?? true).map(({ bucket }) => queueNameOf(config.name, bucket)));
-  if (aim === "present") return (queue) => about.has(queue);
-  return (queue) => includes !== undefined && !about.has(queue);
+  const queuesOf = (some: readonly EventfulSource[]) => new Set(some.map(({ bucket }) => queueNameOf(config.name, bucket)));
+  if (aim === "present") {
+    const wanted = queuesOf(sources.filter(({ events }) => usesOurs(events)));
+    return (queue) => wanted.has(queue);
+  }
+  const unwanted = includes === undefined ? undefined : queuesOf(sources.filter(({ bucket }) => includes(bucket)));
+  return (queue) => unwanted !== undefined && !unwanted.has(queue);
 }
 
 /** No queue goes before its bucket tells it no more: S3 refuses further changes at a bucket that tells a queue which is gone. */

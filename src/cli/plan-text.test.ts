@@ -9,6 +9,9 @@ it("a plan is printed in groups, one change a line, each with its sign", () => {
     { action: "update", type: "versioning", id: "aws:b", detail: { status: "Enabled" } },
     { action: "create", type: "replication-rule", id: "aws:a:acme/r/b", detail: { destination: "arn:aws:s3:::b", status: "Disabled" } },
     { action: "delete", type: "role", id: "arn:aws:iam::1:role/old", detail: { name: "old", source: "aws:a" } },
+    { action: "create", type: "queue", id: "acme-a-1", detail: { region: "eu-west-1", source: "aws:a" } },
+    { action: "create", type: "policy", id: "acme-a-1", detail: { queue: "acme-a-1", allows: "s3.amazonaws.com", sources: ["aws:a"] } },
+    { action: "create", type: "notification", id: "aws:a:acme/events", detail: { queue: "acme-a-1", events: ["s3:ObjectCreated:*"] } },
     { action: "update", type: "engine", id: "r", detail: { before: "copy", engine: "native", why: "the rule says so" } },
   ];
   assert.deepEqual(changeLines(changes), [
@@ -17,8 +20,13 @@ it("a plan is printed in groups, one change a line, each with its sign", () => {
     "  ~ aws:b  versioning Enabled, which cannot be undone",
     "roles and policies",
     "  - arn:aws:iam::1:role/old  of aws:a",
+    "  + acme-a-1  lets s3.amazonaws.com send events of aws:a",
     "replication rules",
     "  + aws:a:acme/r/b  → arn:aws:s3:::b (disabled)",
+    "queues",
+    "  + acme-a-1  in eu-west-1, of aws:a",
+    "notifications",
+    "  + aws:a:acme/events  → acme-a-1 (s3:ObjectCreated:*)",
     "engines",
     "  ~ r  copy → native: the rule says so",
   ]);

@@ -238,7 +238,7 @@ describe("problems", () => {
       text: bare("source: a:x, destinations: [b:y, b:y]"),
       expected: [["rules[0].destinations[1]", "5:47", /second destination|same keys/]],
     },
-    { text: "stores: { a: { events: { type: sqs, queueUrl: q } } }", expected: [["stores.a.events.queueUrl", "1:39", /URL/]] },
+    { text: "stores: { a: { events: { type: sqs, queueUrl: q } } }", expected: [["stores.a.events.queueUrl", "1:47", /URL/]] },
     { text: "stores: { a: { credentials: { accessKeyId: k } } }", expected: [["stores.a.credentials", "1:29", /need both/]] },
     {
       text: "stores: { a: { credentials: { accessKeyId: 7, secretAccessKey: s } } }",

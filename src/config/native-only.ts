@@ -14,9 +14,7 @@ export function nativeOnly(document: RuleDocument, path: Path): readonly Path[] 
   return spelled.flatMap(([at, settings]) => askedOfNative(settings).map((key) => [...at, key]));
 }
 
-type NativeSettings = Partial<
-  Pick<DestinationMap & SourceMap, "replicationTime" | "owner" | "kmsKeys" | "existingObjects" | "bucket">
->;
+type NativeSettings = Partial<Pick<DestinationMap & SourceMap, "replicationTime" | "owner" | "kmsKeys" | "existingObjects" | "bucket">>;
 
 function askedOfNative({ replicationTime, owner, kmsKeys, existingObjects }: NativeSettings): readonly string[] {
   const asked = {

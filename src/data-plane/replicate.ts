@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { ReplicationError } from "../domain/error.ts";
 import { attributeText, type Hint, type ObjectAttributes, type ObjectState } from "../domain/object.ts";
 import { type Destination, destinationKey, needsTags, type Rule, sizeMatches, tagsMatch } from "../domain/rule.ts";
@@ -134,5 +134,5 @@ export function toReplica(outcome: AimOutcome & { kind: "copied" }): ReplicaReco
 
 /** Null where the attributes were carried unseen. */
 export function attributeHash(attributes: ObjectAttributes | null): string | null {
-  return attributes === null ? null : createHash("sha256").update(attributeText(attributes)).digest("hex");
+  return attributes === null ? null : hash("sha256", attributeText(attributes));
 }

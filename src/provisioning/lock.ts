@@ -21,7 +21,9 @@ export interface LockOptions {
 
 /** Roles that are locks of this name, and whose holder is long gone: an apply that was killed after its last change. */
 export function abandonedLocks(roles: readonly Role[], name: string, clock: Clock): readonly Role[] {
-  return roles.filter((role) => role.path === LOCK_PATH && isLockRoleName(role.name) && role.tags[NAME_TAG] === name && isOver(role, clock));
+  return roles.filter(
+    (role) => role.path === LOCK_PATH && isLockRoleName(role.name) && role.tags[NAME_TAG] === name && isOver(role, clock),
+  );
 }
 
 /** Locks that are held. */

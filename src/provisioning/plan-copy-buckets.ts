@@ -100,7 +100,8 @@ function problemsOf({ wished, found, versioning }: Look): readonly Problem[] {
     if (!mayCreate && !mayVersion) return [];
     return problem("BucketForbidden", `may not be looked at: ${found.forbidden}`, "allow s3:ListBucket and s3:GetBucketVersioning");
   }
-  if (found.value === undefined) return mayCreate ? [] : problem("BucketMissing", "does not exist", "create it, or write createBuckets: true");
+  if (found.value === undefined)
+    return mayCreate ? [] : problem("BucketMissing", "does not exist", "create it, or write createBuckets: true");
   const { region: actual } = found.value;
   if (isElsewhere(wished, actual)) return problem("WrongRegion", `is in ${actual}, not in ${region}`, `write ${bucket.bucket}@${actual}`);
   if (versioning !== "Unsupported") return [];

@@ -18,23 +18,19 @@ export type NamedQueue = Pick<Grant, "place" | "sources"> & {
   readonly notificationsOf: (bucket: Bucket) => Promise<Notifications | undefined>;
 };
 
-export interface NamedQueuePlan extends QueuePlan {
-  /** Canonical ids of the sources that tell the queue already, by a topic that somebody set up: they are left alone. */
-  readonly fed: ReadonlySet<string>;
-}
-
 /**
  * Finds whether S3 may send to the queue; where it may not, one statement is to be added to its policy. Where the policy may not be read that is
  * told, with the statement: S3 itself says, when the notification is set, whether it may send.
  */
-export async function planNamedQueue(named: NamedQueue): Promise<NamedQueuePlan> {
+export async function planNamedQueue(named: NamedQueue): Promise<QueuePlan> {
   const { place, url } = named;
   const look = () => lookAt(place.queues, url);
   const found = await seen(look);
   if (isForbidden(found)) return unread(named, found.forbidden);
   const queue = found.value;
-  if (queue === undefined) return { ...NOTHING, problems: [problemOf("QueueMissing", url, { message: "there is no such queue", hint: MISSING_HINT })] };
-  const target: QueueTarget = { queueArn: queue.arn, queue: nameOfQueue(url), arn: async () => queue.arn, seen: queue };
+  if (queue === undefined)
+    return { ...NOTHING, problems: [problemOf("QueueMissing", url, { message: "there is no such queue", hint: MISSING_HINT })] };
+  const target: QueueTarget = { queueArn: queue.arn, queue: nameOfQueue(url), arn: async () => queue.arn };
   const topics = await feedingTopics(queue, named);
   const sources = named.sources.filter(({ bucket }) => !topics.has(bucket));
   // A statement of ours is kept right; where others' do there is none.
@@ -88,11 +84,11 @@ async function lookAt(queues: QueueConfiguration, url: string): Promise<SeenQueu
   return facts === undefined ? undefined : { url, ...facts };
 }
 
-function unread(named: NamedQueue, why: string): NamedQueuePlan {
+function unread(named: NamedQueue, why: string): QueuePlan {
   const { url, place } = named;
   const arn = queueArnOf(url, place.region);
   if (arn === undefined) return { ...NOTHING, problems: [problemOf("NotPermitted", url, { message: why, hint: READ_HINT })] };
-  const target: QueueTarget = { queueArn: arn, queue: nameOfQueue(url), arn: async () => arn, seen: undefined };
+  const target: QueueTarget = { queueArn: arn, queue: nameOfQueue(url), arn: async () => arn };
   const statement = JSON.stringify(statementFor(named, arn));
   const note = `the policy of ${url} may not be looked at (${why}); S3 can send to it only where the policy says so, as by ${statement}`;
   return { ...NOTHING, notes: [note], target };

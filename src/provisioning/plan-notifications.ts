@@ -1,7 +1,7 @@
 import type { Bucket } from "../domain/bucket.ts";
 import { isReplicationError, type ReplicationError } from "../domain/error.ts";
-import type { Clock } from "../ports/clock.ts";
 import type { BucketConfiguration, Notifications, QueueNotification } from "../ports/bucket-configuration.ts";
+import type { Clock } from "../ports/clock.ts";
 import type { PlannedChange, Step } from "./change.ts";
 import { patiently } from "./patience.ts";
 
@@ -47,7 +47,12 @@ export async function planNotification(wish: NotificationWish): Promise<readonly
   const action = actionOf(own, found.queues, target);
   if (action === undefined) return [];
   const { queueArn, events = [] } = target ?? own ?? {};
-  const detail = { bucket: bucket.name, notification: id, ...(queueArn === undefined ? { queue: target?.fresh?.queue } : { queueArn }), events };
+  const detail = {
+    bucket: bucket.name,
+    notification: id,
+    ...(queueArn === undefined ? { queue: target?.fresh?.queue } : { queueArn }),
+    events,
+  };
   const make = () => put(wish, id);
   return [{ changes: [{ action, type: "notification", id: `${bucket.name}:${id}`, detail }], make }];
 }

@@ -1,7 +1,7 @@
 import { allOf } from "./all-of.ts";
 import type { PlannedChange, Problem, Step } from "./change.ts";
 import { patiently } from "./patience.ts";
-import { awaitQueue, type Grant, grantStep, grantSteps, type QueuePlace, type QueueSource, type SeenQueue } from "./queue-grant.ts";
+import { awaitQueue, type Grant, grantStep, grantSteps, type QueuePlace, type QueueSource } from "./queue-grant.ts";
 import { isOwnQueue, nameOfQueue, queueNameOf, queuePrefixOf, queueTagsOf, sourceOfQueue } from "./queue-names.ts";
 
 /** What has to change at a queue, and how a bucket is told of it. */
@@ -11,6 +11,8 @@ export interface QueuePlan {
   readonly notes: readonly string[];
   /** Undefined where there are problems. */
   readonly target: QueueTarget | undefined;
+  /** Canonical ids of the sources that tell the queue already, by a topic that somebody set up: nothing is to stand beside that. */
+  readonly fed: ReadonlySet<string>;
 }
 
 export interface QueueTarget {
@@ -20,8 +22,6 @@ export interface QueueTarget {
   readonly queue: string;
   /** Its ARN, once the steps were made. */
   readonly arn: () => Promise<string>;
-  /** As it was seen, before the steps. */
-  readonly seen: SeenQueue | undefined;
 }
 
 /** Finds what is missing for a queue of our own that takes the events of one bucket. What others wrote into its policy stays. */
@@ -35,9 +35,9 @@ export async function planOwnQueue(place: QueuePlace, source: QueueSource): Prom
   };
   const grant: Grant = { place, queue, look, sources: [source] };
   const found = await look();
-  const target = { queueArn: found?.arn, queue, arn: async () => (await awaitQueue(grant)).arn, seen: found };
+  const target = { queueArn: found?.arn, queue, arn: async () => (await awaitQueue(grant)).arn };
   const steps = found === undefined ? [creation(grant, source), grantStep("create", grant)] : grantSteps(found, grant);
-  return { steps, problems: [], notes: [], target };
+  return { steps, problems: [], notes: [], target, fed: new Set() };
 }
 
 /** A queue of ours that is to go. */

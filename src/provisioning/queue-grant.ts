@@ -47,7 +47,7 @@ export function grantSteps(found: SeenQueue, grant: Grant): readonly Step[] {
 
 /** A step that waits for a queue which was made a moment ago. */
 export function grantStep(action: "create" | "update", grant: Grant): Step {
-  const { place, queue, sources } = grant;
+  const { queue, sources } = grant;
   const detail = { queue, allows: S3_SERVICE, sources: sources.map(({ bucket }) => bucket.name) };
   const make = async () => {
     // Read again: what others have written meanwhile must not be lost.

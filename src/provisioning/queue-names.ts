@@ -11,7 +11,10 @@ const HASH_LENGTH = 10;
  * does not fit is cut from the bucket's; the hash tells one from the other.
  */
 export function queueNameOf(name: string, { bucket }: Pick<Bucket, "bucket">): string {
-  const hash = createHash("sha256").update(JSON.stringify([name, bucket])).digest("hex").slice(0, HASH_LENGTH);
+  const hash = createHash("sha256")
+    .update(JSON.stringify([name, bucket]))
+    .digest("hex")
+    .slice(0, HASH_LENGTH);
   const room = QUEUE_NAME_LENGTH - HASH_LENGTH - name.length - 2;
   const middle = bucket.replace(/[^\w-]/g, "-").slice(0, Math.max(0, room));
   return `${name}-${middle.replace(/-+$/, "")}-${hash}`;

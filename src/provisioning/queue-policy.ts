@@ -77,7 +77,10 @@ function isMet(operator: string, tests: Readonly<Record<string, string | readonl
 
 /** IAM's wildcards: `*` for any characters, `?` for one. */
 function matches(pattern: string, text: string): boolean {
-  const source = RegExp.escape(pattern).replaceAll("\\*", ".*").replaceAll("\\?", ".");
+  const source = pattern
+    .replace(/[.+^${}()|[\]\\]/g, "\\$&")
+    .replaceAll("*", ".*")
+    .replaceAll("?", ".");
   return new RegExp(`^${source}$`, "s").test(text);
 }
 

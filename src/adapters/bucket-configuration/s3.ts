@@ -138,18 +138,20 @@ class S3BucketConfiguration implements BucketConfiguration {
     }
   }
 
-  /** To the public. A store that does not know of it may take the request for the making of a bucket, which is there. */
+  /** To the public. */
   async #close(bucket: string): Promise<void> {
     const closed = { BlockPublicAcls: true, IgnorePublicAcls: true, BlockPublicPolicy: true, RestrictPublicBuckets: true };
     const command = new this.#sdk.PutPublicAccessBlockCommand({ Bucket: bucket, PublicAccessBlockConfiguration: closed });
     try {
       await ifKnown(() => told("PutPublicAccessBlock", bucket, () => this.#client.send(command)));
     } catch (error) {
-      if (toRefusal(causeOf(error)).name !== "BucketAlreadyOwnedByYou") throw error;
+      if (!TAKEN_FOR_CREATION.test(toRefusal(causeOf(error)).name)) throw error;
     }
   }
 }
 
+/** What a store answers that does not know of it, and takes the request for the making of a bucket: MinIO refuses its body, others the name. */
+const TAKEN_FOR_CREATION = /^(?:MalformedXML|BucketAlreadyOwnedByYou|BucketAlreadyExists)$/;
 const UNKNOWN = Symbol("the store does not know of it");
 /** As stores say that they lack something; MinIO has codes of its own. */
 const LACKING = /^(?:NotImplemented|MethodNotAllowed|VersioningNotConfigured|XMinio\w*NotImplemented|XNotImplemented)$/;

@@ -71,7 +71,8 @@ export class SqsQueue {
     } catch (cause) {
       if (!MISSING.test(describe(cause).code)) throw cause;
     }
-    if (this.#found === undefined) throw Object.assign(new Error(`there is no queue ${QueueName} in ${region}`), { name: "QueueDoesNotExist" });
+    if (this.#found === undefined)
+      throw Object.assign(new Error(`there is no queue ${QueueName} in ${region}`), { name: "QueueDoesNotExist" });
     return this.#found;
   }
 

@@ -200,6 +200,22 @@ describe("the SQS event source", () => {
       assert.ok(Math.max(...clock.sleeps) <= 60_000);
     }));
 
+  it("finds a queue by its name as soon as it is made, and says until then how to make it", () =>
+    withSource(
+      async ({ source, intake, log, clock }) => {
+        await source.start(intake);
+        await waitFor("several tries", () => clock.sleeps.length >= 3);
+        server.createQueue("acme-made-later");
+        server.sendMessage("acme-made-later", s3Body("k"));
+        await emptied("acme-made-later");
+        assert.deepEqual(intake.keys(), ["k"]);
+        const [{ fields } = { fields: undefined }] = log.lines;
+        assert.equal(fields?.queue, "acme-made-later");
+        assert.match(String(fields?.hint), /replicast apply/);
+      },
+      { queueUrl: undefined, queueName: "acme-made-later" },
+    ));
+
   it("logs once that nothing answers, and stops all the same", () =>
     withSource(
       async ({ source, intake, log, clock }) => {

@@ -42,6 +42,8 @@ export class UploadSlots {
   readonly #taken = new Set<string>();
   /** Places with a bound upload: read once, so that copies without parts cost the state nothing. */
   #places: Promise<Set<string>> | undefined;
+  /** The same once they were read. */
+  #read: ReadonlySet<string> | undefined;
 
   constructor(uploads: Uploads, abort: AbortUpload) {
     this.#uploads = uploads;
@@ -66,9 +68,13 @@ export class UploadSlots {
 
   /**
    * Aborts what broken-off copies left of a source that is gone, or at places that have been written without it. What cannot be aborted is swept
-   * later: it is no failure of the object.
+   * later: it is no failure of the object. Returns a promise only where there may be something to abort: most copies have no parts.
    */
-  async dropAfter({ source, key, destinations }: TransferRequest, result: TransferResult): Promise<void> {
+  dropAfter(request: TransferRequest, result: TransferResult): Promise<void> | undefined {
+    return this.#read?.size === 0 ? undefined : this.#dropAll(request, result);
+  }
+
+  async #dropAll({ source, key, destinations }: TransferRequest, result: TransferResult): Promise<void> {
     for (const [i, { bucket, key: destinationKey }] of destinations.entries()) {
       const isOver = result.kind === "gone" || (result.kind === "done" && result.outcomes[i]?.kind === "copied");
       const place = { source: source.id, key, destination: bucket.id, destinationKey };
@@ -112,7 +118,11 @@ export class UploadSlots {
 
   #known(): Promise<Set<string>> {
     this.#places ??= this.#uploads.all().then(
-      (all) => new Set(all.map(textOf)),
+      (all) => {
+        const places = new Set(all.map(textOf));
+        this.#read = places;
+        return places;
+      },
       (error: unknown) => {
         this.#places = undefined; // asked again by the next
         throw error;

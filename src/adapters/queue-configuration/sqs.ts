@@ -92,7 +92,14 @@ class SqsQueueConfiguration implements QueueConfiguration {
   }
 }
 
-type Operation = "CreateQueue" | "DeleteQueue" | "GetQueueAttributes" | "GetQueueUrl" | "ListQueues" | "ListQueueTags" | "SetQueueAttributes";
+type Operation =
+  | "CreateQueue"
+  | "DeleteQueue"
+  | "GetQueueAttributes"
+  | "GetQueueUrl"
+  | "ListQueues"
+  | "ListQueueTags"
+  | "SetQueueAttributes";
 
 /** Beside its own right a call may need another. */
 const RIGHTS: Partial<Record<Operation, string>> = { CreateQueue: "sqs:CreateQueue and sqs:TagQueue" };

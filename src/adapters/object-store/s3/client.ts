@@ -2,6 +2,7 @@ import { createRequire } from "node:module";
 import { Socket } from "node:net";
 import type { buildConnector as buildConnectorFunction, Pool as PoolClass } from "undici";
 import { type ErrorPlace, ReplicationError } from "../../../domain/error.ts";
+import { onAbort } from "../../../lib/on-abort.ts";
 import { type Answer, toConnectionError, toStoreError } from "./errors.ts";
 import type { ResponseHeaders } from "./headers.ts";
 import { outliveWriteErrors } from "./outlive-write-errors.ts";
@@ -66,6 +67,13 @@ interface Target {
   readonly headers: Record<string, string>;
 }
 
+/** Where a bucket answers; `prefix` stands before its keys. */
+interface Address {
+  readonly origin: string;
+  readonly host: string;
+  readonly prefix: string;
+}
+
 /** Signs and sends requests to one store, over kept connections. Answers are whole and in memory: large bodies go through the relay. */
 export class S3Client {
   readonly store: string;
@@ -77,6 +85,7 @@ export class S3Client {
   readonly #base: URL;
   readonly #signer: Signer;
   readonly #pools = new Map<string, PoolClass>();
+  readonly #addresses = new Map<string, Address>();
 
   constructor(options: S3ClientOptions) {
     this.store = options.store;
@@ -172,14 +181,24 @@ export class S3Client {
 
   #target(request: S3Request, credentials: SigningCredentials): Target {
     const headers = request.headers ?? {};
-    const virtual = !this.#options.forcePathStyle && isDnsName(request.bucket);
-    const host = virtual ? `${request.bucket}.${this.#base.host}` : this.#base.host;
-    const prefix = this.#base.pathname.replace(/\/$/, "") + (virtual ? "" : `/${request.bucket}`);
+    const { origin, host, prefix } = this.#addressOf(request.bucket);
     const path = request.key === undefined ? prefix || "/" : `${prefix}/${encodeKey(request.key)}`;
     const query = request.query === undefined ? "" : encodeQuery(request.query);
     headers["host"] = host;
     this.#signer.sign({ method: request.method, path, query, headers }, credentials, Date.now());
-    return { origin: `${this.#base.protocol}//${host}`, path: query === "" ? path : `${path}?${query}`, headers };
+    return { origin, path: query === "" ? path : `${path}?${query}`, headers };
+  }
+
+  /** Made once a bucket: a URL cuts its parts out anew each time it is asked. */
+  #addressOf(bucket: string): Address {
+    const known = this.#addresses.get(bucket);
+    if (known !== undefined) return known;
+    const virtual = !this.#options.forcePathStyle && isDnsName(bucket);
+    const host = virtual ? `${bucket}.${this.#base.host}` : this.#base.host;
+    const prefix = this.#base.pathname.replace(/\/$/, "") + (virtual ? "" : `/${bucket}`);
+    const address = { origin: `${this.#base.protocol}//${host}`, host, prefix };
+    this.#addresses.set(bucket, address);
+    return address;
   }
 
   #pool(origin: string, connections: "kept" | "unkept" = "kept"): PoolClass {
@@ -262,13 +281,6 @@ function joined(received: Readonly<Record<string, string | string[] | undefined>
     if (Array.isArray(value)) return { ...joined({ ...received, [name]: value.join(", ") }) };
   }
   return received as ResponseHeaders;
-}
-
-function onAbort(signal: AbortSignal | undefined, callback: () => void): () => void {
-  if (signal === undefined) return () => {};
-  if (signal.aborted) callback();
-  else signal.addEventListener("abort", callback, { once: true });
-  return () => signal.removeEventListener("abort", callback);
 }
 
 function toError(reason: unknown): Error {

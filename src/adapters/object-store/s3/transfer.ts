@@ -72,7 +72,8 @@ export class S3Transfer implements Transfer {
   async copy(request: TransferRequest): Promise<TransferResult> {
     try {
       const result = await new Copy(this.#parts(request), request).run();
-      await this.#slots?.dropAfter(request, result);
+      const dropped = this.#slots?.dropAfter(request, result);
+      if (dropped !== undefined) await dropped;
       return result;
     } catch (error) {
       return { kind: "failed", error: toReplicationError(error) };
@@ -182,8 +183,10 @@ class Copy {
 
   /** Finds out which conditions the destinations of conditional writes honour. */
   async #learn(): Promise<void> {
+    const conditional = this.#open().filter((write) => write.isConditional);
+    if (conditional.length === 0) return;
     await Promise.all(
-      this.#open().map(async (write) => {
+      conditional.map(async (write) => {
         try {
           await write.learn(this.#request.signal);
         } catch (error) {
@@ -292,7 +295,7 @@ class Copy {
     const local = writes.filter((write) => this.#copiesServerSide(write));
     const remote = writes.filter((write) => !this.#copiesServerSide(write));
     const [, trouble] = await Promise.all([
-      this.#serverSide(known, local),
+      local.length === 0 ? undefined : this.#serverSide(known, local),
       remote.length === 0 ? undefined : this.#streamed(known, remote),
     ]);
     if (trouble !== undefined || local.length === 0) return trouble;
