@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { ACCOUNT, nativeBucket, nothingOf, pairOf, ruleIds, settleTo, wishOf } from "../../test/support/native-plane.ts";
+import type { Role } from "../ports/identity.ts";
 import type { ReplicationRule } from "../ports/replication-configuration.ts";
 import { MemoryAws } from "../testing/memory-aws.ts";
 import { batchRoleNameOf, LOCK_PATH, PREVIOUS_ROLE_TAG, roleTagsOf } from "./names.ts";
@@ -125,6 +126,23 @@ describe("what is ours", () => {
     assert.deepEqual(ruleIds(aws, "a"), ["acme/backup", "acme/photos/b"]);
     await settleTo(aws, nothingOf(ONE_WAY));
     assert.deepEqual(ruleIds(aws, "a"), ["acme/backup"]);
+  });
+
+  it("every role has the boundary and the tags that its operator may have to give it, a lock too", async () => {
+    const aws = world();
+    const made = new Map<string, Role | undefined>();
+    aws.faults = {
+      after: (call) => {
+        const [, name = ""] = /^CreateRole (.+)$/.exec(call) ?? [];
+        if (name !== "") made.set(name, aws.roles.get(`${ACCOUNT} ${name}`));
+      },
+    };
+    const permissionsBoundary = "arn:aws:iam::aws:policy/b";
+    await settleTo(aws, wishBy({ permissionsBoundary, tags: { team: "x" } }));
+    assert.deepEqual(
+      [...made.values()].map((role) => [role?.path, role?.permissionsBoundary, role?.tags["team"]]),
+      [LOCK_PATH, "/replicast/acme/"].map((path) => [path, permissionsBoundary, "x"]),
+    );
   });
 
   it("a role among the locks that is none is not taken for one that was left behind", async () => {

@@ -12,7 +12,7 @@ import {
   settleTo,
   wishOf,
 } from "../../test/support/native-plane.ts";
-import { isReplicationError } from "../domain/error.ts";
+import { isReplicationError, ReplicationError } from "../domain/error.ts";
 import type { ReplicationRule } from "../ports/replication-configuration.ts";
 import { MemoryAws } from "../testing/memory-aws.ts";
 import { LEFTOVER_ROLE_TAG } from "./leftovers.ts";
@@ -396,6 +396,20 @@ describe("another account", () => {
     assert.deepEqual(aws.buckets.get("a")?.document?.rules[0]?.destination.ownerOverride, true);
     await settleTo(aws, nothingOf(wish));
     assert.deepEqual(far.policy, { Version: "2012-10-17", Statement: [own] });
+  });
+
+  it("a role that was just made is not known there yet: its policy is set again until it is taken", async () => {
+    const aws = world();
+    const cause = Object.assign(new Error("Invalid principal in policy"), { name: "MalformedPolicy", $metadata: { httpStatusCode: 400 } });
+    let refusals = 3;
+    aws.faults = {
+      before: (call) => {
+        if (call === "PutBucketPolicy far" && refusals-- > 0) throw new ReplicationError("InvalidRequest", "Invalid principal", { cause });
+      },
+    };
+    await settleTo(aws, wish);
+    assert.match(JSON.stringify(aws.buckets.get("far")?.policy), /ReplicateObject/);
+    assert.deepEqual(ruleIds(aws, "a"), ["acme/photos/far"]);
   });
 
   it("is handed a policy where they do not", async () => {

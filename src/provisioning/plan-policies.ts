@@ -1,4 +1,6 @@
+import type { ReplicationError } from "../domain/error.ts";
 import type { PolicyDocument, PolicyStatement } from "../domain/policy-document.ts";
+import { toRefusal } from "../lib/aws-refusal.ts";
 import type { EncryptionKey } from "../ports/encryption-keys.ts";
 import { destinationStatements, type MergedStatements, mergeStatements, type StatementMerge } from "./bucket-policy.ts";
 import type { HandOver, Problem, Step } from "./change.ts";
@@ -6,6 +8,7 @@ import { delegatesToIam, keyStatements } from "./key-policy.ts";
 import { isOwnedSid } from "./names.ts";
 import type { NativeBucket, NativePair } from "./native-pair.ts";
 import type { NativePorts, NativeWish } from "./native-wish.ts";
+import { patiently } from "./patience.ts";
 import type { Phases } from "./phases.ts";
 import { isReachable } from "./preflight.ts";
 import type { KeyWorld } from "./read-keys.ts";
@@ -46,12 +49,20 @@ function bucketPolicy(world: BucketWorld, { wish, ports, roleArnOf, owned }: Gra
   const make = async () => {
     const configuration = await ports.configurationOf(bucket);
     // Read again: what others have written meanwhile must not be lost.
-    const now = mergeStatements(await configuration.policy(), merge);
-    if (!now.isSame) await configuration.putPolicy(now.policy);
+    const set = async () => {
+      const now = mergeStatements(await configuration.policy(), merge);
+      if (!now.isSame) await configuration.putPolicy(now.policy);
+    };
+    await patiently(set, isRoleUnknown, ports.clock);
   };
   const detail = { bucket: bucket.name, policy: merged.policy ?? null };
   const step: Step = { changes: [{ action: actionOf(policy, merged), type: "policy", id: `${bucket.name}/policy`, detail }], make };
   return phased(step, policy, merge);
+}
+
+/** S3 and KMS refuse a policy about a role that was made a moment ago, until IAM has told them of it. */
+function isRoleUnknown({ cause }: ReplicationError): boolean {
+  return /^MalformedPolicy(Document)?(Exception)?$/.test(toRefusal(cause).name);
 }
 
 /** Rights are given before the rules that need them, and taken after the last one has gone. */
@@ -146,8 +157,11 @@ function keyPolicy(use: KeyUse, { ports, owned }: Granting): Partial<PoliciesPla
   if (merged.isSame) return {};
   const make = async () => {
     const keys = await ports.keysOf(use.bucket);
-    const now = mergeStatements(await keys.policy(key.arn), merge);
-    if (!now.isSame && now.policy !== undefined) await keys.putPolicy(key.arn, now.policy);
+    const set = async () => {
+      const now = mergeStatements(await keys.policy(key.arn), merge);
+      if (!now.isSame && now.policy !== undefined) await keys.putPolicy(key.arn, now.policy);
+    };
+    await patiently(set, isRoleUnknown, ports.clock);
   };
   const step: Step = { changes: [{ action: "update", type: "key-policy", id: key.arn, detail: { policy: merged.policy } }], make };
   return phased(step, policy, merge);
