@@ -21,9 +21,8 @@ import type { Route, State } from "../ports/state.ts";
 import { type SplitRules, settleEngines } from "./engines.ts";
 import { openEventSources } from "./event-sources.ts";
 import { rememberIn } from "./fingerprints.ts";
-import { NativeLooks } from "./native-looks.ts";
-import { NativeServices } from "./native-services.ts";
-import { NativeWatch, type NotApplied } from "./native-watch.ts";
+import type { NativeSide, NativeSideRun } from "./native-side.ts";
+import type { NotApplied } from "./native-watch.ts";
 import { Sentinel } from "./sentinel.ts";
 import { openState } from "./state.ts";
 import { openStores, type Stores } from "./stores.ts";
@@ -49,9 +48,8 @@ export class Replicast {
   readonly #state: State;
   readonly #stores: Stores;
   readonly #split: SplitRules;
-  readonly #services: NativeServices;
   /** Undefined where S3 serves no rule. */
-  readonly #native: NativeWatch | undefined;
+  readonly #native: NativeSide | undefined;
   readonly #rules: RuleIndex;
   readonly #sentinel: Sentinel;
   readonly #careful: CarefulWays;
@@ -68,10 +66,17 @@ export class Replicast {
 
   private constructor(
     options: ReplicastOptions,
-    parts: { state: State; stores: Stores; telemetry: Telemetry; sources: readonly EventSource[]; split: SplitRules },
+    parts: {
+      state: State;
+      stores: Stores;
+      telemetry: Telemetry;
+      sources: readonly EventSource[];
+      split: SplitRules;
+      native: NativeSide | undefined;
+    },
   ) {
     const { config, logger } = options;
-    const { state, stores, telemetry, split } = parts;
+    const { state, stores, telemetry, split, native } = parts;
     const { copied } = split;
     const rules = new RuleIndex(split.copyRules);
     this.#split = split;
@@ -84,10 +89,6 @@ export class Replicast {
     const { retry, limits, deleteGate } = config;
     const ownWrites = new OwnWrites(systemClock);
     const { storeOf, transfer } = stores;
-    const services = new NativeServices(config, options.env);
-    const native =
-      split.nativeRules.length === 0 ? undefined : new NativeWatch({ config, rules: split.nativeRules, state, stores, services, logger });
-    this.#services = services;
     this.#native = native;
     this.#sentinel = new Sentinel({ config: copied, state, storeOf, logger, signal: this.#closing.signal });
     this.#rules = rules;
@@ -126,7 +127,7 @@ export class Replicast {
       storeOf,
       clock: systemClock,
       ownWrites,
-      onNotices: native && ((store, notices) => native.notices.accept(store, notices)),
+      onNotices: native && ((store, notices) => native.watch.notices.accept(store, notices)),
     });
     this.#schedule = new SyncSchedule({
       rules: [
@@ -134,7 +135,7 @@ export class Replicast {
         ...split.nativeRules.filter(isFirstDirection).map((rule) => ({ ...scheduled(config, rule), eventsAreQueued: false })),
       ],
       sync: (rule, signal) =>
-        native !== undefined && split.engineOf(rule.id) === "native" ? native.sync(rule, signal) : this.#sync(rule, signal),
+        native !== undefined && split.engineOf(rule.id) === "native" ? native.watch.sync(rule, signal) : this.#sync(rule, signal),
       journal: state.journal,
       clock: systemClock,
       logger,
@@ -164,7 +165,8 @@ export class Replicast {
       });
       const sources = await openEventSources(options);
       const split = await settleEngines(config, state.journal, logger);
-      const replicast = new Replicast(options, { state, stores, telemetry, sources, split });
+      const native = await openNative(split, { config, env, state, stores, logger });
+      const replicast = new Replicast(options, { state, stores, telemetry, sources, split, native });
       replicast.#worker.setPaused(await state.safeguards.pausedRules());
       replicast.#greeting = replicast.#sentinel.greet();
       replicast.#worker.start();
@@ -197,7 +199,7 @@ export class Replicast {
     const summaries = await this.#state.ledger.summaries(systemClock.now());
     const rules = new Set(this.#options.config.rules.map((rule) => rule.id));
     const failed = summaries.reduce((sum, { route, failed }) => sum + (rules.has(route.rule) ? failed : 0), 0);
-    return { failed, notApplied: this.#native?.notApplied ?? [] };
+    return { failed, notApplied: this.#native?.watch.notApplied ?? [] };
   }
 
   /** Beside a destination that is away only what can be done now is waited for: its own tasks may take hours. */
@@ -214,7 +216,7 @@ export class Replicast {
     await this.#worker.drain(graceMs);
     await this.#intake.flush();
     await this.#greeting;
-    await this.#services.close();
+    await this.#native?.close();
     await this.#stores.close();
     await this.#state.close();
   }
@@ -268,7 +270,7 @@ export class Replicast {
       name: config.name,
       rules: config.rules,
       engineOf: this.#split.engineOf,
-      native: this.#looks(),
+      native: this.#native?.looks,
       state: this.#state,
       intake: this.#intake,
       parse: (body) => parseMessage(body),
@@ -300,13 +302,6 @@ export class Replicast {
     });
   }
 
-  /** Undefined where S3 serves no rule. */
-  #looks(): NativeLooks | undefined {
-    const { config, logger } = this.#options;
-    const [services, { ledger }, { storeOf }] = [this.#services, this.#state, this.#stores];
-    return this.#native && new NativeLooks({ config, services, logger, ledger, storeOf });
-  }
-
   async #ready(): Promise<{ ready: boolean; reason?: string }> {
     if (!this.#accepting) return { ready: false, reason: "draining" };
     try {
@@ -316,6 +311,12 @@ export class Replicast {
       return { ready: false, reason: error instanceof Error ? error.message : String(error) };
     }
   }
+}
+
+async function openNative({ nativeRules }: SplitRules, run: Omit<NativeSideRun, "rules">): Promise<NativeSide | undefined> {
+  if (nativeRules.length === 0) return undefined;
+  const { openNativeSide } = await import("./native-side.ts");
+  return openNativeSide({ ...run, rules: nativeRules });
 }
 
 /** When the buckets of a rule are compared: of a mesh as often as any of its members needs it. */

@@ -7,20 +7,22 @@ const hubs = new WeakMap<AbortSignal, AbortHub>();
  * under way that end by the same signal.
  */
 export function onAbort(signal: AbortSignal | undefined, callback: () => void): () => void {
-  if (signal === undefined) return () => {};
+  if (signal === undefined) return nothing;
   if (signal.aborted) {
     callback();
-    return () => {};
+    return nothing;
   }
   const hub = hubs.get(signal) ?? new AbortHub(signal);
   hubs.set(signal, hub);
   return hub.add(callback);
 }
 
+function nothing(): void {}
+
 /** Listens only while somebody waits: a signal that is listened to is kept in memory. */
 class AbortHub {
   readonly #signal: AbortSignal;
-  readonly #waiting = new Set<{ readonly callback: () => void }>();
+  readonly #waiting = new Set<{ callback: () => void }>();
   readonly #tell = (): void => {
     const told = [...this.#waiting];
     this.#waiting.clear();
@@ -37,6 +39,8 @@ class AbortHub {
     if (this.#waiting.size === 0) this.#signal.addEventListener("abort", this.#tell, { once: true });
     this.#waiting.add(entry);
     return () => {
+      // What a set has let go may live on in a table that it has outgrown: nothing large is to hang on it.
+      entry.callback = nothing;
       if (this.#waiting.delete(entry) && this.#waiting.size === 0) this.#signal.removeEventListener("abort", this.#tell);
     };
   }

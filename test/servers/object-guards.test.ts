@@ -2,19 +2,20 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { CreateBucketCommand, HeadObjectCommand, PutObjectLegalHoldCommand, PutObjectRetentionCommand } from "@aws-sdk/client-s3";
 import { S3ObjectStore } from "../../src/adapters/object-store/s3/object-store.ts";
+import type { StatusDocument } from "../../src/control-plane/contract.ts";
 import { isReplicationError } from "../../src/domain/error.ts";
 import { missingLock } from "../../src/domain/object-lock.ts";
 import { guardAgainstLeaks } from "../support/leak-guard.ts";
 import { startMinio } from "../support/minio.ts";
 import { startMoto } from "../support/moto.ts";
 import { openMinioWorld } from "../support/real-world.ts";
-import { startDaemon } from "../support/replicast.ts";
+import { askJson, startDaemon } from "../support/replicast.ts";
 import { adapt, bucketIn } from "../support/s3-adapter.ts";
 import { connect } from "../support/sdk.ts";
 import type { RealServer } from "../support/server.ts";
 import { startVersitygw } from "../support/versitygw.ts";
 import { waitFor } from "../support/wait-for.ts";
-import { settle } from "../support/world.ts";
+import { settle, type World } from "../support/world.ts";
 
 /** A bucket with object lock, and an object in it. */
 async function withGuards(server: RealServer, run: (store: S3ObjectStore) => Promise<void>): Promise<void> {
@@ -91,7 +92,10 @@ describe("object guards of real servers", () => {
     const at = { Bucket: "vault", Key: "k" };
     await world.a.client.put("vault", "k", { body: "x" });
     const seen = () => there.s3.send(new HeadObjectCommand(at));
-    const first = await waitFor("the replica", seen);
+    await waitFor("the replica", seen);
+    // Listed and announced, it may be copied twice: what comes now is counted from when both are over.
+    await waitFor("both ways to it", () => hasSettled(world));
+    const first = await seen();
     await here.s3.send(new PutObjectLegalHoldCommand({ ...at, LegalHold: { Status: "ON" } }));
     await waitFor("the hold", async () => (await seen()).ObjectLockLegalHoldStatus === "ON");
     const until = new Date(Math.floor(Date.now() / 1000) * 1000 + 3_600_000);
@@ -101,3 +105,10 @@ describe("object guards of real servers", () => {
     await daemon.stop();
   });
 });
+
+async function hasSettled(world: World): Promise<boolean> {
+  const { intake, rules } = await askJson<StatusDocument>(world, "status");
+  const isCompared = rules.every(({ lastSyncAt }) => lastSyncAt !== null);
+  const isDone = rules.every(({ destinations }) => destinations.every(({ operationsPending }) => operationsPending === 0));
+  return isCompared && isDone && intake.some(({ received }) => received > 0);
+}
