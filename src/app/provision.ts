@@ -58,6 +58,8 @@ export interface ProvisionRun {
   readonly options?: Partial<ProvisionOptions> | undefined;
   /** Interrupts an apply between two steps. */
   readonly signal?: AbortSignal | undefined;
+  /** Given each plan that is about to be carried out, before its first change, and one that changes nothing: what it throws stops it there. */
+  readonly onPlan?: ((plan: Plan) => Promise<void>) | undefined;
   /** Told of each change that was made. */
   readonly onChange?: ((change: PlannedChange) => void) | undefined;
   /** Told once when missing buckets are waited for. */
@@ -136,7 +138,7 @@ class Provisioning {
   }
 
   async apply(): Promise<CarriedOut> {
-    const { config, signal, onChange } = this.#run;
+    const { config, signal, onPlan, onChange } = this.#run;
     const first = await this.planPatiently();
     if (first.problems.length === 0 && this.#needsState(first)) this.#state = await openState(config, "daemon");
     const outcome = await carryOut({
@@ -147,6 +149,7 @@ class Provisioning {
       timeoutMs: this.#options.lockTimeoutMs,
       isOptional: config.iam.roleArn !== undefined,
       signal,
+      onPlan,
       onChange,
     });
     if (outcome.isComplete && this.#state !== undefined)
@@ -172,7 +175,8 @@ class Provisioning {
     const decisions =
       parts?.engines.decisions ?? decideEngines(config, { isVersioned: () => undefined, stored: (rule) => stored.engines.get(rule) });
     const copied = await this.#copied(decisions, parts);
-    if (native === undefined || isReplicationError(native)) return { ...copied, notes: [...unseenNotes(native, aim), ...copied.notes] };
+    if (native === undefined) return { ...copied, notes: [...(aim === "absent" ? [NO_AWS_NOTE] : []), ...copied.notes] };
+    if (isReplicationError(native)) return { ...copied, notes: [...unseenNotes(native, aim), ...copied.notes] };
     const { plan, engines, backfill } = native;
     this.#unsaved = engines.unsaved;
     const isHere = aim === "present";
@@ -261,6 +265,10 @@ class Provisioning {
   }
 }
 
+/** Nobody told which account and region to look in. */
+const NO_AWS_NOTE =
+  "no rule names a bucket of AWS: what was set up there under this name is not looked for; run destroy before the last such rule goes";
+
 const NOTHING: ContestedPlan = { steps: [], problems: [], notes: [], handOvers: [], contested: [] };
 
 interface NativeParts {
@@ -285,7 +293,7 @@ function undecided(stored: EnginesSoFar, open: ReadonlySet<string>): ReadonlySet
 }
 
 /** Where everything of a name is to go it must be told that not all was looked at. */
-function unseenNotes(error: ReplicationError | undefined, aim: ProvisionRun["aim"]): readonly string[] {
-  if (error === undefined || aim === "present") return [];
+function unseenNotes(error: ReplicationError, aim: ProvisionRun["aim"]): readonly string[] {
+  if (aim === "present") return [];
   return [`rules and roles of S3's own replication were not looked for: ${error.message}`];
 }

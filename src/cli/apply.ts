@@ -1,5 +1,6 @@
 import type { Command } from "commander";
-import type { ProvisionedChange, ProvisionRun } from "../app/provision.ts";
+import type { ProvisionedChange, ProvisionPlan, ProvisionRun } from "../app/provision.ts";
+import { ReplicationError } from "../domain/error.ts";
 import { examples, type Invocation } from "./command.ts";
 import { interruptible } from "./interrupt.ts";
 import { EXIT } from "./output.ts";
@@ -19,24 +20,39 @@ export async function change(invocation: Invocation, aim: ProvisionRun["aim"]): 
   const { output, cwd } = invocation;
   const { applyPlan } = await import("../app/provision.ts");
   const { writeHandOvers } = await import("../app/hand-overs.ts");
-  const { printPlan } = await import("./plan-text.ts");
+  const { printFailure, printPlan } = await import("./plan-text.ts");
   const asked = await provisionRun(invocation, aim);
   const soFar: ProvisionedChange[] = [];
+  let carriedOut: ProvisionPlan | undefined;
   const onChange = (change: ProvisionedChange) => void soFar.push(change);
+  const onPlan = async (plan: ProvisionPlan) => {
+    // Before any change: that they cannot be written must not be found out when everything else is done.
+    await writeHandOvers(cwd ?? process.cwd(), plan.handOvers).catch((error: unknown) => {
+      throw notWritten(error);
+    });
+    carriedOut = plan;
+  };
   return interruptible(async (signal) => {
-    const done = applyPlan({ ...asked, signal, onChange, onWait: waitNotice(output) });
-    const { plan, made, isComplete } = await done.catch((error: unknown) => {
+    const done = applyPlan({ ...asked, signal, onPlan, onChange, onWait: waitNotice(output) });
+    const { plan, made, isComplete } = await done.catch(async (error: unknown) => {
+      await printFailure(output, { plan: carriedOut, made: soFar, error });
       if (soFar.length > 0)
         output.warn(`stopped after ${soFar.length} changes: the next ${aim === "present" ? "apply" : "destroy"} completes them`);
       throw error;
     });
-    if (plan.problems.length === 0) await writeHandOvers(cwd ?? process.cwd(), plan.handOvers);
-    await printPlan(output, plan, made);
+    const allowed = isAllowed(plan.problems, invocation);
+    await printPlan(output, plan, { changes: made, isAllowed: allowed });
     if (plan.problems.length > 0) {
-      output.info("nothing was changed");
-      return isAllowed(plan.problems, invocation) ? EXIT.done : EXIT.failed;
+      output.info(made.length === 0 ? "nothing was changed" : `stopped after ${made.length} changes`);
+      return allowed && made.length === 0 ? EXIT.done : EXIT.failed;
     }
     output.info(made.length === 0 ? "nothing had to change" : `${made.length} changed`);
     return isComplete ? EXIT.done : EXIT.failed;
   });
+}
+
+function notWritten(cause: unknown): ReplicationError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  const hint = "run it in a directory that can be written to";
+  return new ReplicationError("InvalidRequest", `a policy for another account's admin cannot be written: ${why}`, { cause, hint });
 }

@@ -1,5 +1,6 @@
 import { handOverFile } from "../app/hand-overs.ts";
 import type { ProvisionedChange, ProvisionPlan } from "../app/provision.ts";
+import { ReplicationError, toRecordedError, toReplicationError } from "../domain/error.ts";
 import type { Output } from "./output.ts";
 
 const SIGNS = { create: "+", update: "~", delete: "-" } as const;
@@ -15,18 +16,55 @@ const GROUPS: readonly (readonly [title: string, types: readonly ProvisionedChan
   ["existing objects", ["backfill"]],
 ];
 
+export interface PlanPrint {
+  readonly changes: readonly ProvisionedChange[];
+  /** Problems do not fail the command. @defaultValue false */
+  readonly isAllowed?: boolean;
+}
+
 /** Prints changes grouped by what they are about, one a line, then what else a person should know. */
-export async function printPlan(output: Output, plan: ProvisionPlan, changes: readonly ProvisionedChange[]): Promise<void> {
-  const { problems, notes, handOvers, existing } = plan;
-  const files = handOvers.map((handOver) => ({ ...handOver, file: handOverFile(handOver) }));
-  if (output.json) return output.document({ changes, problems, notes, handOvers: files, existingObjects: existing ?? [] });
-  for (const line of changeLines(changes)) await output.line(line);
-  for (const note of notes) output.info(`note: ${note}`);
-  for (const { account, file, subject } of files) output.info(`note: ${file} is for account ${account}, which has ${subject}`);
-  for (const { subject, message, hint } of problems) {
-    output.warn(`${subject}: ${message}`);
-    output.warn(`  try: ${hint}`);
+export async function printPlan(output: Output, plan: ProvisionPlan, { changes, isAllowed = false }: PlanPrint): Promise<void> {
+  if (output.json) return output.document(planDocument(plan, changes));
+  await printParts(output, plan, changes);
+  for (const { subject, message, hint } of plan.problems) {
+    const text = `${subject}: ${message}`;
+    if (!isAllowed) output.error(new ReplicationError("InvalidRequest", text, { hint }));
+    else {
+      output.warn(text);
+      output.info(`try: ${hint}`);
+    }
   }
+}
+
+export interface Failure {
+  /** What was being carried out; undefined where it did not come to that. */
+  readonly plan: ProvisionPlan | undefined;
+  /** In the order in which they were made. */
+  readonly made: readonly ProvisionedChange[];
+  readonly error: unknown;
+}
+
+/** Prints what was made before an error, which is left to the caller; with `--json` one document with both. */
+export async function printFailure(output: Output, { plan = NO_PLAN, made, error }: Failure): Promise<void> {
+  if (output.json) return output.document({ ...planDocument(plan, made), error: toRecordedError(toReplicationError(error)) });
+  await printParts(output, plan, made);
+}
+
+const NO_PLAN: ProvisionPlan = { steps: [], problems: [], notes: [], handOvers: [] };
+
+function planDocument(plan: ProvisionPlan, changes: readonly ProvisionedChange[]) {
+  const { problems, notes, existing = [] } = plan;
+  return { changes, problems, notes, handOvers: filesOf(plan), existingObjects: existing };
+}
+
+function filesOf({ handOvers }: ProvisionPlan) {
+  return handOvers.map((handOver) => ({ ...handOver, file: handOverFile(handOver) }));
+}
+
+async function printParts(output: Output, plan: ProvisionPlan, changes: readonly ProvisionedChange[]): Promise<void> {
+  for (const line of changeLines(changes)) await output.line(line);
+  for (const note of plan.notes) output.info(`note: ${note}`);
+  for (const { account, file, subject } of filesOf(plan)) output.info(`note: ${file} is for account ${account}, which has ${subject}`);
 }
 
 export function changeLines(changes: readonly ProvisionedChange[]): readonly string[] {

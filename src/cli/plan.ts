@@ -19,8 +19,9 @@ export async function run(invocation: Invocation): Promise<number> {
   return interruptible((signal) =>
     withPlan({ ...asked, signal, onWait: waitNotice(output) }, async (plan) => {
       const changes = plan.steps.flatMap((step) => step.changes);
-      await printPlan(output, plan, changes);
-      if (plan.problems.length > 0) return isAllowed(plan.problems, invocation) ? EXIT.done : EXIT.failed;
+      const allowed = isAllowed(plan.problems, invocation);
+      await printPlan(output, plan, { changes, isAllowed: allowed });
+      if (plan.problems.length > 0) return allowed ? EXIT.done : EXIT.failed;
       if (changes.length === 0) output.info("nothing has to change");
       return options["exitCode"] === true && plan.steps.length > 0 ? EXIT.different : EXIT.done;
     }),

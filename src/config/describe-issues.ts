@@ -1,7 +1,7 @@
 import { LATER_KEYS } from "./later.ts";
 import { nearest } from "./nearest.ts";
 import { type Finding, formatPath, type Path } from "./problem.ts";
-import { knownKeys, MISSING_SIDE, type SchemaIssue, TOO_FEW_MEMBERS, TWO_FORMS } from "./schema.ts";
+import { CASE_ONLY, knownKeys, MISSING_SIDE, type SchemaIssue, TOO_FEW_MEMBERS, TWO_FORMS } from "./schema.ts";
 
 /** Says in people's words what the schema holds against a config, each with a hint. */
 export function describeIssues(issues: readonly SchemaIssue[]): readonly Finding[] {
@@ -31,7 +31,7 @@ function describe({ path, code, message }: SchemaIssue): Finding {
   if (message === MISSING_SIDE)
     return { path, message, hint: `add "${last}" here, or write mesh: [...] in place of source and destinations` };
   if (message === TWO_FORMS) return { path, message, hint: "a rule has either a source and destinations or a mesh: keep one", atKey: true };
-  if (code === "invalid_key") return { path, message, hint: "rename it", atKey: true };
+  if (code === "invalid_key" || message.endsWith(CASE_ONLY)) return { path, message, hint: "rename it", atKey: true };
   return { path, message, hint: hintFor(message) };
 }
 

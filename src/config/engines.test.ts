@@ -333,6 +333,14 @@ describe("settings for S3's own replication", () => {
 });
 
 describe("iam", () => {
+  const range = (count: number) => Array.from({ length: count }, (_, index) => `t${index}: x`).join(", ");
+
+  it("takes what IAM takes as tags: letters of any alphabet, digits, spaces, some signs, and nothing as a value", () => {
+    const { loaded, problems: found } = problems(`{ tags: { "Kosten Stelle_1.:/=+-@": "Größe 東京", empty: "", ${range(38)} } }`);
+    assert.deepEqual(found, []);
+    assert.equal(Object.keys(loaded?.config.iam.tags ?? {}).length, 40);
+  });
+
   const problems = (iam: string) => {
     writeFileSync(join(directory, "replicast.yaml"), `name: acme\niam: ${iam}\n`);
     return checkConfig({ env: {}, cwd: directory });
@@ -358,6 +366,12 @@ describe("iam", () => {
     ["{ rolePrefix: a/b }", /^iam\.rolePrefix: may hold/],
     ['{ tags: { "aws:x": y } }', /^iam\.tags\["aws:x"\]: is no tag of one's own/],
     ['{ tags: { "replicast:name": y } }', /^iam\.tags\["replicast:name"\]: is no tag of one's own/],
+    ['{ tags: { "AWS:x": y } }', /^iam\.tags\["AWS:x"\]: is no tag of one's own/],
+    ['{ tags: { "a#b": y } }', /^iam\.tags\["a#b"\]: may hold letters, digits, spaces and "_\.:\/=\+-@" only; rename it/],
+    ["{ tags: { team: 'a,b' } }", /^iam\.tags\.team: may hold letters, digits, spaces and "_\.:\/=\+-@" only; correct the value/],
+    ["{ tags: { team: 'aws:x' } }", /^iam\.tags\.team: must not begin with aws:/],
+    ["{ tags: { team: a, Team: b } }", /^iam\.tags\.Team: differs from "team" by case only, .*; rename it/],
+    [`{ tags: { ${range(41)} } }`, /^iam\.tags: must be at most 40: a role has 50/],
     ["{ propagation: fast }", /^iam\.propagation: must be a duration/],
     ["{ rolePrefx: x }", /^iam\.rolePrefx: unknown key .*did you mean "rolePrefix"/],
   ];

@@ -15,6 +15,9 @@ export const MISSING_SIDE = "is missing";
 export const TWO_FORMS = "stands beside source or destinations";
 export const TOO_FEW_MEMBERS = "needs two members at least";
 
+/** Of two tags. */
+export const CASE_ONLY = "by case only, which IAM takes for the same";
+
 /** On roles, beside replicast's own. */
 const MAX_TAGS = 40;
 
@@ -200,6 +203,30 @@ const listen = z.strictObject({
   tls: z.strictObject({ certFile: text, keyFile: text }).optional(),
 });
 
+/** https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html */
+const TAG_SIGNS = /^[\p{L}\p{N}\p{Z}_.:/=+\-@]*$/u;
+const OTHER_SIGNS = 'may hold letters, digits, spaces and "_.:/=+-@" only';
+const tagKey = z
+  .string()
+  .regex(/^(?!aws:|replicast:).{1,128}$/is, "is no tag of one's own: 1 to 128 characters, not beginning with aws: or replicast:")
+  .refine((key) => TAG_SIGNS.test(key), OTHER_SIGNS);
+const tagValue = z
+  .string()
+  .max(256, "must have at most 256 characters")
+  .refine((value) => TAG_SIGNS.test(value), OTHER_SIGNS)
+  .refine((value) => !/^aws:/i.test(value), "must not begin with aws:");
+const tags = z
+  .record(tagKey, tagValue)
+  .refine((all) => Object.keys(all).length <= MAX_TAGS, `must be at most ${MAX_TAGS}: a role has 50, some of them replicast's own`)
+  .superRefine((all, context) => {
+    const seen = new Map<string, string>();
+    for (const key of Object.keys(all)) {
+      const first = seen.get(key.toLowerCase());
+      if (first === undefined) seen.set(key.toLowerCase(), key);
+      else context.addIssue({ code: "custom", path: [key], message: `differs from "${first}" ${CASE_ONLY}` });
+    }
+  });
+
 const name = z.string().regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, 'may hold lower-case letters, digits and "-" only (at most 63)');
 const alias = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'a store is named by letters, digits, ".", "-" and "_"');
 
@@ -214,15 +241,7 @@ const iam = z.strictObject({
     .string()
     .regex(/^arn:[a-z-]+:iam::(?:aws|\d{12}):policy\/.+$/, "must be the ARN of a policy")
     .optional(),
-  tags: z
-    .record(
-      z
-        .string()
-        .regex(/^(?!aws:|replicast:).{1,128}$/is, "is no tag of one's own: 1 to 128 characters, not beginning with aws: or replicast:"),
-      z.string().max(256, "must have at most 256 characters"),
-    )
-    .refine((tags) => Object.keys(tags).length <= MAX_TAGS, `must be at most ${MAX_TAGS}: a role has 50, some of them replicast's own`)
-    .default({}),
+  tags: tags.default({}),
   roleArn: z
     .string()
     .regex(/^arn:[a-z-]+:iam::\d{12}:role\/.+$/, "must be the ARN of a role")

@@ -14,8 +14,10 @@ import {
 } from "../../test/support/native-plane.ts";
 import { isReplicationError } from "../domain/error.ts";
 import type { Clock } from "../ports/clock.ts";
+import type { ReplicationDocument } from "../ports/replication-configuration.ts";
 import { LeapingClock } from "../testing/leaping-clock.ts";
 import { MemoryAws } from "../testing/memory-aws.ts";
+import type { Plan } from "./change.ts";
 import { lockRoleName } from "./names.ts";
 import type { NativeWish } from "./native-wish.ts";
 
@@ -161,6 +163,92 @@ describe("an apply that is broken off", () => {
       false,
     );
   });
+});
+
+/** Answers the first `reads` after each write of a replication configuration as if there had been none. */
+function readLate(aws: MemoryAws, reads: number): void {
+  const configuration = aws.configuration.bind(aws);
+  const late = new Map<string, { readonly before: ReplicationDocument | undefined; left: number }>();
+  aws.configuration = (name, caller, region) => {
+    const port = configuration(name, caller, region);
+    return {
+      ...port,
+      replication: async () => {
+        const old = late.get(name);
+        return old !== undefined && old.left-- > 0 ? old.before : port.replication();
+      },
+      putReplication: async (document) => {
+        const before = (late.get(name)?.left ?? 0) > 0 ? late.get(name)?.before : await port.replication();
+        await port.putReplication(document);
+        late.set(name, { before, left: reads });
+      },
+    };
+  };
+}
+
+describe("a replication configuration that is read late", () => {
+  it("is not taken for somebody else's: it is written once", async () => {
+    const aws = world();
+    readLate(aws, 4);
+    const { isComplete } = await applyTo(aws, WIDE);
+    assert.equal(isComplete, true);
+    assert.equal(aws.mutations.filter((call) => call === "PutBucketReplication a").length, 1);
+  });
+
+  it("is not waited for without end: somebody may have put the old one back", async () => {
+    const aws = world();
+    readLate(aws, Number.POSITIVE_INFINITY);
+    await assert.rejects(applyTo(aws, WIDE), (error) => isReplicationError(error) && error.code === "PreconditionFailed");
+  });
+});
+
+describe("what goes wrong", () => {
+  it("is told as it was, and every lock that can be is given back, though another cannot", async () => {
+    const aws = world();
+    let refused = 0;
+    aws.faults = {
+      before: (call) => {
+        if (call.startsWith("PutBucketReplication")) throw new Killed();
+        if (call.startsWith("DeleteRole replicast-lock") && ++refused === 1) throw new Error("the lock cannot be deleted");
+      },
+    };
+    await assert.rejects(applyTo(aws, WIDE), Killed);
+    assert.equal([...aws.roles.values()].filter(({ path }) => path === "/replicast/lock/").length, 1);
+    assert.equal(refused, 2, "both were tried");
+  });
+
+  it("with a lock alone is told, after the others were given back", async () => {
+    const aws = world();
+    let refused = 0;
+    aws.faults = {
+      before: (call) => {
+        if (call.startsWith("DeleteRole replicast-lock") && ++refused === 1) throw new Error("the lock cannot be deleted");
+      },
+    };
+    await assert.rejects(applyTo(aws, WIDE), /the lock cannot be deleted/);
+    assert.equal([...aws.roles.values()].filter(({ path }) => path === "/replicast/lock/").length, 1);
+  });
+
+  it("with what has to be ready before the first change stops it there", async () => {
+    const aws = world();
+    const before = aws.snapshot();
+    const onPlan = () => Promise.reject(new Killed());
+    await assert.rejects(applyTo(aws, WIDE, { onPlan }), Killed);
+    assert.deepEqual(aws.snapshot(), before);
+  });
+});
+
+it("a plan with problems, and one that changes nothing, are told apart by whether they are carried out", async () => {
+  const aws = world();
+  const plans: number[] = [];
+  const onPlan = async ({ steps }: Plan) => void plans.push(steps.length);
+  await applyTo(aws, wishOf([pairOf(A, nativeBucket("gone"))]), { onPlan });
+  assert.deepEqual(plans, []);
+  await settleTo(aws, WIDE, { onPlan });
+  assert.deepEqual(
+    plans.map((steps) => steps > 0),
+    [true, false],
+  );
 });
 
 /** Lets others go on while it sleeps, and moves only a little. */

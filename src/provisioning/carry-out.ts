@@ -13,6 +13,8 @@ export interface CarryOut extends LockOptions {
   readonly ports: NativePorts;
   /** Looks at the world anew each time. */
   readonly plan: () => Promise<ContestedPlan>;
+  /** Given each plan that is about to be carried out, before its first change, and one that changes nothing: what it throws stops it there. */
+  readonly onPlan?: ((plan: Plan) => Promise<void>) | undefined;
   /** Told of each change that was made. */
   readonly onChange?: ((change: PlannedChange) => void) | undefined;
 }
@@ -38,7 +40,11 @@ export async function carryOut(run: CarryOut): Promise<CarriedOut> {
   const made: PlannedChange[] = [];
   let plan = await run.plan();
   for (let round = 1; ; round++) {
-    if (plan.problems.length > 0 || plan.steps.length === 0) return { plan, made, isComplete: plan.problems.length === 0 };
+    if (plan.problems.length > 0) return { plan, made, isComplete: false };
+    if (plan.steps.length === 0) {
+      await run.onPlan?.(plan);
+      return { plan, made, isComplete: true };
+    }
     const locked = plan.contested;
     const rest = await withLocks(locked, run.ports, { ...run, work: (locks) => makeLocked(run, { locked, locks, made, round }) });
     if ("isComplete" in rest) return rest;
@@ -58,6 +64,7 @@ async function makeLocked(run: CarryOut, { locked, locks, made, round }: Round):
   const plan = await run.plan();
   if (plan.problems.length > 0) return { plan, made, isComplete: false };
   if (round < MAX_ROUNDS && plan.contested.some((source) => !locked.some(({ id }) => id === source.id))) return plan;
+  await run.onPlan?.(plan);
   for (const step of plan.steps) {
     if (run.signal?.aborted === true) return { plan, made, isComplete: false };
     await locks.renew();

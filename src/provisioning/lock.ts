@@ -50,23 +50,26 @@ const NOBODY: PolicyDocument = {
 
 /**
  * Works on sources while nobody else's apply does. S3 has no writing on a condition, but IAM lets exactly one of several make a role of a name.
- * The locks are given back whatever the work comes to.
+ * The locks are given back whatever the work comes to; one that cannot be ends by itself. Of several failures the first is thrown.
  *
  * @throws `ApplyLocked` where another apply holds one of them for longer than is waited
  */
 export async function withLocks<T>(sources: readonly NativeBucket[], ports: NativePorts, { work, ...options }: Working<T>): Promise<T> {
   const held: Held[] = [];
-  try {
+  const locked = async () => {
     // One order for all, so that two that want the same never wait for each other.
     const wanted = new Map(sources.map((source) => [lockRoleName(source), source]));
     for (const [name, source] of [...wanted].sort(([a], [b]) => (a < b ? -1 : 1))) {
       const lock = { name, source, identity: await ports.identityOf(source), clock: ports.clock };
       if (await take(lock, options)) held.push(lock);
     }
-    return await work({ isComplete: held.length === wanted.size, renew: renewal(held, options, ports.clock) });
-  } finally {
-    for (const lock of held) await release(lock, options);
-  }
+    return work({ isComplete: held.length === wanted.size, renew: renewal(held, options, ports.clock) });
+  };
+  const [worked] = await Promise.allSettled([locked()]);
+  const released = await Promise.allSettled(held.map((lock) => release(lock, options)));
+  if (worked.status === "rejected") throw worked.reason;
+  for (const given of released) if (given.status === "rejected") throw given.reason;
+  return worked.value;
 }
 
 interface Working<T> extends LockOptions {

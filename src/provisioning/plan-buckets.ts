@@ -1,19 +1,29 @@
 import type { Step } from "./change.ts";
 import type { NativePorts, NativeWish } from "./native-wish.ts";
 import type { Phases } from "./phases.ts";
+import { isReachable } from "./preflight.ts";
 import type { BucketWorld, World } from "./read-world.ts";
 import { isForbidden, visible } from "./seen.ts";
 
-/** Makes the buckets that are missing and turns versioning on, at both ends of every pair. */
+/** Makes the buckets that are missing and turns versioning on, at both ends of every pair, where that may be done. */
 export function planBuckets(wish: NativeWish, world: World, ports: NativePorts): Pick<Phases, "buckets" | "versioning"> {
   const involved = new Set(wish.pairs.flatMap(({ source, destination }) => [source.id, destination.id]));
   const buckets = [...world.buckets.values()].filter(({ wished, facts }) => involved.has(wished.bucket.id) && !isForbidden(facts));
-  const missing = buckets.filter(({ facts }) => visible(facts) === undefined);
-  const unversioned = buckets.filter(({ facts }) => visible(facts)?.versioning !== "Enabled");
+  const missing = buckets.filter((bucket) => visible(bucket.facts) === undefined && mayCreate(bucket));
+  const unversioned = buckets.filter((bucket) => visible(bucket.facts)?.versioning !== "Enabled" && mayVersion(bucket));
   return {
     buckets: missing.map((bucket) => creation(bucket, { wish, world, ports })),
     versioning: unversioned.map((bucket) => versioning(bucket, ports)),
   };
+}
+
+function mayCreate(bucket: BucketWorld): boolean {
+  return bucket.wished.mayCreate && isReachable(bucket);
+}
+
+function mayVersion(bucket: BucketWorld): boolean {
+  const isThere = visible(bucket.facts) !== undefined;
+  return mayCreate(bucket) || (isThere && bucket.wished.mayVersion && isReachable(bucket));
 }
 
 interface Planning {

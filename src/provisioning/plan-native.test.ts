@@ -15,6 +15,7 @@ import {
 import { isReplicationError, ReplicationError } from "../domain/error.ts";
 import type { ReplicationRule } from "../ports/replication-configuration.ts";
 import { MemoryAws } from "../testing/memory-aws.ts";
+import type { Step } from "./change.ts";
 import { LEFTOVER_ROLE_TAG } from "./leftovers.ts";
 import { PREVIOUS_ROLE_TAG, ROLE_POLICY, roleNameOf } from "./names.ts";
 import type { NativeWish } from "./native-wish.ts";
@@ -422,5 +423,73 @@ describe("another account", () => {
     );
     assert.match(JSON.stringify(plan.handOvers[0]?.document), /s3:ReplicateObject/);
     assert.deepEqual(ruleIds(aws, "a"), ["acme/photos/far"]);
+  });
+});
+
+function changed(steps: readonly Step[]): readonly string[] {
+  return steps.flatMap(({ changes }) => changes.map(({ action, type, id }) => `${action} ${type} ${id}`));
+}
+
+describe("a plan with problems", () => {
+  const here = { callerOf: () => ACCOUNT };
+
+  it("lists no bucket that may not be made from here, and nothing that hangs on it", async () => {
+    const aws = world();
+    aws.buckets.delete("far");
+    const wish = wishOf([pairOf(A, FAR), pairOf(C, B)], { leave: { mayCreate: true } });
+    const { problems, steps } = await planOf(aws, wish, here);
+    assert.deepEqual(codes(problems), ["BucketMissing aws:far"]);
+    const listed = changed(steps);
+    assert.deepEqual(
+      listed.filter((line) => /far|aws:a:/.test(line)),
+      [],
+    );
+    assert.ok(listed.includes("create replication-rule aws:c:acme/photos/b"), "what has nothing to do with the problem is listed");
+  });
+
+  it("lists no policy that lets in the role of a source that is not set up", async () => {
+    const wish = wishOf([pairOf(A, FAR), pairOf(A, nativeBucket("gone"))]);
+    const { problems, steps } = await planOf(world(), wish);
+    assert.deepEqual(codes(problems), ["BucketMissing aws:gone"]);
+    assert.deepEqual(changed(steps), ["update versioning aws:a", "update versioning aws:far"]);
+  });
+
+  it("lists no versioning that may not be turned on", async () => {
+    const { problems, steps } = await planOf(world(), wishOf([pairOf(A, B)], { leave: { mayVersion: false } }));
+    assert.deepEqual(codes(problems), ["VersioningOff aws:a", "VersioningOff aws:b"]);
+    assert.deepEqual(changed(steps), []);
+  });
+});
+
+describe("destroy of a pair into an account that is not at hand", () => {
+  const KEY = `arn:aws:kms:us-east-1:${OTHER_ACCOUNT}:key/k`;
+  const WISH = wishOf([pairOf(A, FAR, { ownerOverride: true, replicaKmsKeyId: KEY })]);
+  const here = { callerOf: () => ACCOUNT };
+
+  it("says that what was handed over stays there", async () => {
+    const aws = world();
+    const far = aws.buckets.get("far");
+    assert.ok(far);
+    far.facts = { ...far.facts, versioning: "Enabled" };
+    const key = { arn: KEY, account: OTHER_ACCOUNT, region: "us-east-1", isEnabled: true, isAwsManaged: false };
+    aws.keys.set(KEY, { key, policy: { Version: "2012-10-17", Statement: [] } });
+    const { plan } = await applyTo(aws, WISH, here);
+    assert.deepEqual(
+      plan.handOvers.map(({ kind }) => kind),
+      ["bucket-policy", "key-policy"],
+    );
+    const { notes } = await planOf(aws, nothingOf(WISH), here);
+    assert.equal(notes.length, 2, notes.join("\n"));
+    assert.match(notes[0] ?? "", /account 222222222222 for the bucket policy of far stays/);
+    assert.match(notes[1] ?? "", /account 222222222222 for the policy of the key arn:aws:kms:us-east-1:222222222222:key\/k stays/);
+    await applyTo(aws, nothingOf(WISH), here);
+    assert.deepEqual((await planOf(aws, nothingOf(WISH), here)).notes, [], "what went is told of once");
+  });
+
+  it("says nothing of it where the credentials reach: the policy goes too", async () => {
+    const aws = world();
+    const wish = wishOf([pairOf(A, FAR)]);
+    await settleTo(aws, wish);
+    assert.deepEqual((await planOf(aws, nothingOf(wish))).notes, []);
   });
 });

@@ -1,6 +1,7 @@
-import type { HandOver, Step } from "./change.ts";
+import type { HandOver, Problem, Step } from "./change.ts";
+import { type GoneRules, handedOverNotes } from "./handed-over.ts";
 import { ruleIdOf } from "./names.ts";
-import type { NativeBucket, NativePair } from "./native-pair.ts";
+import { bucketArn, type NativeBucket, type NativePair } from "./native-pair.ts";
 import type { NativePlan, NativePorts, NativeWish } from "./native-wish.ts";
 import { operatorProblems, type RoleChange } from "./operator-rights.ts";
 import { type Phases, together } from "./phases.ts";
@@ -30,20 +31,28 @@ export async function planNative(asked: NativeWish, ports: NativePorts, signal?:
     plans.map(({ source, rules }) => ({ source, merged: rules.merged })),
     ports,
   );
+  const found = [...preflight(wish, world), ...plans.flatMap(({ role, rules }) => [...role.problems, ...rules.merged.problems])];
+  const clear = plans.filter((plan) => !isBlocked(plan, found, wish));
   const phases = together([
     planBuckets(wish, world, ports),
-    ...plans.map(({ role, rules }) => ({ roles: role.steps, rules: rules.steps })),
-    ...policies,
-    { leftovers: [...adopted, ...planAbandonedLocks(world, wish.owner.name, ports)] },
-    ...plans.map(({ role, roleDeletions }) => ({ leftovers: [...role.narrowing, ...roleDeletions] })),
+    ...clear.map(({ role, rules }) => ({ roles: role.steps, rules: rules.steps })),
+    // A policy is put as a whole too, and may let in the role of a source that is blocked.
+    ...(clear.length < plans.length ? [] : policies),
+    { leftovers: [...(found.length > 0 ? [] : adopted), ...planAbandonedLocks(world, wish.owner.name, ports)] },
+    ...clear.map(({ role, roleDeletions }) => ({ leftovers: [...role.narrowing, ...roleDeletions] })),
   ]);
-  const found = [...preflight(wish, world), ...plans.flatMap(({ role, rules }) => [...role.problems, ...rules.merged.problems])];
   const handOvers = policies.flatMap((plan) => plan.handOvers);
   return {
-    steps: inOrder(phases, propagation(plans, planning)),
+    steps: inOrder(phases, propagation(clear, planning)),
     // Whether one may is asked only where it is known that something can be done.
     problems: found.length > 0 ? found : await operatorProblems(roleChanges(plans, wish), ports),
-    notes: [...world.notes, ...plans.flatMap(({ role }) => role.notes), ...hiddenNotes(world, wish), ...handOvers.map(handOverNote)],
+    notes: [
+      ...world.notes,
+      ...plans.flatMap(({ role }) => role.notes),
+      ...hiddenNotes(world, wish),
+      ...handOvers.map(handOverNote),
+      ...handedOverNotes(plans.map(goneRules), world),
+    ],
     handOvers,
     contested: plans.filter((plan) => isChanging(plan) || adopted.length > 0).map(({ source }) => source.bucket),
     created: plans.flatMap(({ pairs, rules }) => pairs.filter((pair) => isCreated(pair, rules, wish))),
@@ -102,6 +111,20 @@ function planSource(source: SourceWorld, { wish, world, ports }: Planning): Sour
 function isRemoval({ merged }: RulesPlan): boolean {
   const { created, updated, deleted, adopted, converted, replaced } = merged;
   return deleted.length > 0 && created.length + updated.length + adopted.length + converted.length + replaced.length === 0;
+}
+
+/** Whether anything stands in the way of what the source is to do: its document is put as a whole or not at all. */
+function isBlocked({ source, pairs, role }: SourcePlan, problems: readonly Problem[], { owner }: NativeWish): boolean {
+  const arn = roleArnOf(owner, source.bucket, visible(source.role));
+  const subjects = new Set([source.bucket.name, arn, ...pairs.map(({ destination }) => destination.name)]);
+  return role.problems.length > 0 || problems.some(({ subject }) => subjects.has(subject));
+}
+
+/** The rules that go, and no other of the source's leads to the same bucket. */
+function goneRules({ source, pairs, rules }: SourcePlan): GoneRules {
+  const kept = new Set(pairs.map(({ destination }) => bucketArn(destination)));
+  const found = visible(source.document)?.rules ?? [];
+  return { source, rules: found.filter(({ id, destination }) => rules.merged.deleted.includes(id) && !kept.has(destination.bucketArn)) };
 }
 
 function grantingOf({ wish, world, ports }: Planning): Granting {

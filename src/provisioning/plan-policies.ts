@@ -142,7 +142,8 @@ function needsGrant({ key, policy, id }: KeyWorld, { source }: NativePair): bool
   return document !== undefined && !delegatesToIam(document, source.account, source.partition);
 }
 
-function reaches({ key, policy }: KeyWorld, bucket: NativeBucket, world: World): boolean {
+/** Whether the policy of a key may be set from here. */
+export function reaches({ key, policy }: KeyWorld, bucket: NativeBucket, world: World): boolean {
   const caller = world.buckets.get(bucket.id)?.caller;
   return visible(policy) !== undefined && visible(key)?.account === caller?.account;
 }

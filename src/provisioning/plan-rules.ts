@@ -6,6 +6,7 @@ import { type MergedReplication, mergeReplication } from "./merge-replication.ts
 import { NAME_TAG, PREVIOUS_ROLE_TAG } from "./names.ts";
 import type { NativeBucket, NativePair } from "./native-pair.ts";
 import type { NativePorts, NativeWish } from "./native-wish.ts";
+import { readBack } from "./patience.ts";
 import type { SourceWorld } from "./read-world.ts";
 import { wantedRule } from "./replication-rules.ts";
 import { visible } from "./seen.ts";
@@ -71,11 +72,18 @@ function isThere({ previousRole, bucket }: SourceWorld, arn: string | undefined)
  */
 async function replaceDocument({ bucket, planned, merge, ports }: Replacing): Promise<void> {
   const configuration = await ports.configurationOf(bucket);
-  const merged = merge(await configuration.replication());
+  const before = await configuration.replication();
+  const merged = merge(before);
   if (merged.isSame) return;
   if (merged.problems.length > 0 || sayOf(merged.foreign) !== sayOf(planned.foreign)) throw meanwhile(bucket);
   await configuration.putReplication(merged.document);
-  if (!merge(await configuration.replication()).isSame) throw meanwhile(bucket);
+  // One that reads as before is no sign of somebody else yet: S3 may answer late.
+  const after = await readBack(
+    () => configuration.replication(),
+    (found) => JSON.stringify(found) === JSON.stringify(before),
+    ports.clock,
+  );
+  if (!merge(after).isSame) throw meanwhile(bucket);
 }
 
 interface Replacing {

@@ -138,11 +138,12 @@ export class ReplicastPlugin {
       log.notice(`replicast: ${changeLine(change)}`);
     };
     try {
-      const { plan } = await applyPlan({ ...run, ...aim, onChange, onWait });
+      // Before any change: that they cannot be written must not be found out when everything else is done.
+      const onPlan = (plan: ProvisionPlan) => this.#handOver(plan, directory);
+      const { plan } = await applyPlan({ ...run, ...aim, onPlan, onChange, onWait });
       this.#tellNotes(plan);
       if (plan.problems.length > 0) return plan;
       if (made === 0) log.notice("replicast: nothing had to change");
-      await this.#handOver(plan, directory);
       return plan;
     } catch (error) {
       if (made > 0) log.warning(`replicast: stopped after ${made} changes; the same command again makes the rest`);

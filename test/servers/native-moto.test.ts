@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
+import { mkdir, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import * as iam from "@aws-sdk/client-iam";
@@ -426,6 +426,23 @@ describe("S3's own replication, set up", () => {
     ]);
   });
 
+  test("an apply that fails midway lists what it has made, with --json in the one document that also has the error", async () => {
+    await using world = await openAws({ authAfterCalls: 6 });
+    await buckets(world);
+    const refused = { Effect: "Deny", Action: "s3:PutReplicationConfiguration", Resource: "*" };
+    const operator = await asUser(world, [...operatorRights(), refused]);
+    await configure(operator, [PHOTOS]);
+    const { stdout, stderr } = await expectExit(1, operator, ["apply", "--json"]);
+    const told = JSON.parse(stdout) as Told & { readonly error: { readonly code: string } };
+    assert.deepEqual(actions(told), ["update versioning", "update versioning", "create role", "create policy"]);
+    assert.deepEqual([told.problems, told.error.code], [[], "AccessDenied"]);
+    assert.match(stderr, /^error: /m);
+    await expectExit(0, operator, ["destroy"]);
+    const text = await expectExit(1, operator, ["apply"]);
+    assert.match(text.stdout, /^roles and policies\n {2}\+ arn:/m, "in words too");
+    assert.match(text.stderr, /^warning: stopped after 2 changes[\s\S]*^error: /m);
+  });
+
   test("whoever lets replicast copy needs no rights to roles and replication", async () => {
     await using world = await openAws({ authAfterCalls: 6 });
     await buckets(world);
@@ -451,8 +468,9 @@ describe("S3's own replication, set up", () => {
     assert.deepEqual(await problems(world, "apply"), found);
     assert.deepEqual(await roles(world), []);
     const { stderr } = await replicast(world, "apply");
-    assert.match(stderr, /aws:gone: does not exist/);
-    assert.match(stderr, /try: write photos@eu-west-1/);
+    assert.match(stderr, /^error: aws:gone: does not exist\ntry: /m);
+    assert.match(stderr, /^try: write photos@eu-west-1$/m);
+    assert.doesNotMatch(stderr, /^warning:/m);
     await expectExit(1, world, ["apply", "--allow-missing"]);
   });
 
@@ -506,8 +524,13 @@ describe("S3's own replication, set up", () => {
     await configure(world, [
       { id: "p", engine: "native", source: "photos", destinations: [{ ...destination, id: "d", bucket: "theirs" }] },
     ]);
-    const { handOvers } = await askJson<Told>(world, "apply");
     const file = `replicast-${OTHER_ACCOUNT}-theirs-bucket-policy.json`;
+    await mkdir(join(world.directory, file));
+    const { stderr } = await expectExit(1, world, ["apply"]);
+    assert.match(stderr, /^error: a policy for another account's admin cannot be written: .*theirs-bucket-policy/m);
+    assert.deepEqual(await roles(world), [], "what cannot be written stops it before the first change");
+    await rmdir(join(world.directory, file));
+    const { handOvers } = await askJson<Told>(world, "apply");
     assert.deepEqual(
       handOvers.map((handOver) => handOver.file),
       [file],

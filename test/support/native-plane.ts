@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { Clock } from "../../src/ports/clock.ts";
-import { type CarriedOut, carryOut } from "../../src/provisioning/carry-out.ts";
+import { type CarriedOut, type CarryOut, carryOut } from "../../src/provisioning/carry-out.ts";
 import type { NativeBucket, NativePair } from "../../src/provisioning/native-pair.ts";
 import type { NativePlan, NativePorts, NativeWish, WishedBucket } from "../../src/provisioning/native-wish.ts";
 import { planNative } from "../../src/provisioning/plan-native.ts";
@@ -81,6 +81,7 @@ export interface ApplyOptions extends PlaneOptions {
   readonly holder?: string;
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
+  readonly onPlan?: CarryOut["onPlan"];
 }
 
 export function planOf(aws: MemoryAws, wish: NativeWish, options: PlaneOptions = {}): Promise<NativePlan> {
@@ -88,7 +89,7 @@ export function planOf(aws: MemoryAws, wish: NativeWish, options: PlaneOptions =
 }
 
 export function applyTo(aws: MemoryAws, wish: NativeWish, options: ApplyOptions = {}): Promise<CarriedOut> {
-  const { holder = "test", timeoutMs = 3_600_000, signal } = options;
+  const { holder = "test", timeoutMs = 3_600_000, signal, onPlan } = options;
   const ports = portsOf(aws, options);
   return carryOut({
     ports,
@@ -97,6 +98,7 @@ export function applyTo(aws: MemoryAws, wish: NativeWish, options: ApplyOptions 
     timeoutMs,
     isOptional: wish.owner.roleArn !== undefined,
     signal,
+    onPlan,
     plan: () => planNative(wish, ports, signal),
   });
 }
