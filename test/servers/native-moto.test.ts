@@ -195,7 +195,7 @@ async function problems(world: AwsWorld, command: string): Promise<readonly stri
 describe("S3's own replication, set up", () => {
   guardAgainstLeaks();
 
-  test("000/3: one way is planned, applied, left alone the second time, and destroyed", async () => {
+  test("one way is planned, applied, left alone the second time, and destroyed", async () => {
     await using world = await openAws();
     await buckets(world);
     await configure(world, [PHOTOS]);
@@ -221,7 +221,7 @@ describe("S3's own replication, set up", () => {
     assert.deepEqual(actions(await askJson<Told>(world, "destroy")), []);
   });
 
-  test("000/9: two ways are set up in one run, both versionings before either rule", async () => {
+  test("two ways are set up in one run, both versionings before either rule", async () => {
     await using world = await openAws();
     await buckets(world);
     await configure(world, [{ id: "both", engine: "native", versioning: "enable", mesh: ["photos", "photos-eu@eu-west-1"] }]);
@@ -236,7 +236,7 @@ describe("S3's own replication, set up", () => {
     assert.deepEqual(actions(await askJson<Told>(world, "apply")), []);
   });
 
-  test("000/1: the mesh and the hybrid of the blog come to one rule for each pair", async () => {
+  test("the mesh and the hybrid of the blog come to one rule for each pair", async () => {
     await using world = await openAws();
     for (const name of ["one", "two", "three", "london", "sec"]) await createBucket(world, name, { versioned: true });
     const hub = { id: "hub", engine: "native", source: "one", destinations: ["london", "sec"] };
@@ -257,7 +257,7 @@ describe("S3's own replication, set up", () => {
     assert.equal(new Set(priorities).size, 4);
   });
 
-  test("000/4: a foreign rule survives, and gets its role back when ours goes", async () => {
+  test("a foreign rule survives, and gets its role back when ours goes", async () => {
     await using world = await openAws();
     await buckets(world);
     await createBucket(world, "archive", { versioned: true });
@@ -275,7 +275,7 @@ describe("S3's own replication, set up", () => {
     assert.deepEqual(await roles(world), ["/theirs"]);
   });
 
-  test("000/4: a pair that leaves the config loses its rule alone, a source also its role", async () => {
+  test("a pair that leaves the config loses its rule alone, a source also its role", async () => {
     await using world = await openAws();
     for (const name of ["photos", "films", "near", "far-away"]) await createBucket(world, name, { versioned: true });
     const photos = { id: "photos", engine: "native", source: "photos", destinations: ["near", "far-away"] };
@@ -294,7 +294,7 @@ describe("S3's own replication, set up", () => {
     assert.equal((await roles(world)).length, 1);
   });
 
-  test("000/4: --replace takes the whole document", async () => {
+  test("--replace takes the whole document", async () => {
     await using world = await openAws();
     await buckets(world);
     await createBucket(world, "archive", { versioned: true });
@@ -458,7 +458,7 @@ describe("S3's own replication, set up", () => {
     );
   });
 
-  test("000/2, 7, 8: everything in the way is told at once, by name, and nothing is changed", async () => {
+  test("everything in the way is told at once, by name, and nothing is changed", async () => {
     await using world = await openAws();
     await createBucket(world, "photos", { region: "eu-west-1", lock: true });
     await createBucket(world, "unlocked");
@@ -474,7 +474,7 @@ describe("S3's own replication, set up", () => {
     await expectExit(1, world, ["apply", "--allow-missing"]);
   });
 
-  test("000/2: a missing bucket alone is let pass by --allow-missing, and waited for by --wait in the same command", async () => {
+  test("a missing bucket alone is let pass by --allow-missing, and waited for by --wait in the same command", async () => {
     await using world = await openAws();
     await createBucket(world, "photos");
     await configure(world, [PHOTOS]);
@@ -499,7 +499,7 @@ describe("S3's own replication, set up", () => {
     assert.deepEqual(actions(await askJson<Told>(world, "apply")), []);
   });
 
-  test("000/12: an account whose credentials are at hand gets its bucket policy; the others' is written for their admin", async () => {
+  test("an account whose credentials are at hand gets its bucket policy; the others' is written for their admin", async () => {
     await using world = await openAws();
     await createBucket(world, "photos", { versioned: true });
     await createBucket(world, "theirs", { versioned: true, by: world.far });
