@@ -236,7 +236,7 @@ describe("S3's own replication, set up", () => {
     assert.deepEqual(actions(await askJson<Told>(world, "apply")), []);
   });
 
-  test("the mesh and the hybrid of the blog come to one rule for each pair", async () => {
+  test("a mesh and a hybrid come to one rule for each pair", async () => {
     await using world = await openAws();
     for (const name of ["one", "two", "three", "london", "sec"]) await createBucket(world, name, { versioned: true });
     const hub = { id: "hub", engine: "native", source: "one", destinations: ["london", "sec"] };
