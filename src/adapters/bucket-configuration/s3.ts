@@ -1,46 +1,22 @@
-import { readFileSync } from "node:fs";
-import { Agent } from "node:https";
 import type { BucketLocationConstraint, NotificationConfiguration, QueueConfiguration, S3Client } from "@aws-sdk/client-s3";
 import type { Bucket } from "../../domain/bucket.ts";
 import { type ErrorCode, isReplicationError, ReplicationError } from "../../domain/error.ts";
+import { type AwsClientOptions, clientSettings } from "../../lib/aws-client.ts";
 import { toRefusal } from "../../lib/aws-refusal.ts";
 import type { BucketConfiguration, KeptVersions, Notifications, QueueNotification } from "../../ports/bucket-configuration.ts";
 
-export interface S3BucketConfigurationOptions {
-  /** Absent for AWS itself. */
-  readonly endpoint?: string | undefined;
-  readonly region: string;
-  readonly forcePathStyle: boolean;
-  readonly credentials: () => KeyPair | Promise<KeyPair>;
-  /** PEM file of the certificate authorities to trust. */
-  readonly caFile?: string | undefined;
-}
-
-interface KeyPair {
-  readonly accessKeyId: string;
-  readonly secretAccessKey: string;
-  readonly sessionToken?: string | undefined;
-}
-
 type Sdk = typeof import("@aws-sdk/client-s3");
 
-/** A person waits: the SDK's own tries and no more. */
-const MAX_ATTEMPTS = 3;
-
 /** Loads the SDK and builds a client of one store. Sends nothing. */
-export async function openBucketConfiguration(options: S3BucketConfigurationOptions): Promise<BucketConfiguration> {
+export async function openBucketConfiguration(options: AwsClientOptions): Promise<BucketConfiguration> {
   const sdk = await import("@aws-sdk/client-s3");
-  const { endpoint, region, forcePathStyle, caFile } = options;
+  const { region, forcePathStyle = false } = options;
   const client = new sdk.S3Client({
-    region,
+    ...clientSettings(options),
     forcePathStyle,
-    maxAttempts: MAX_ATTEMPTS,
-    credentials: async () => withoutUndefined(await options.credentials()),
     // Other stores refuse the checksums that the SDK would add by itself.
     requestChecksumCalculation: "WHEN_REQUIRED",
     responseChecksumValidation: "WHEN_REQUIRED",
-    requestHandler: caFile === undefined ? {} : { httpsAgent: new Agent({ ca: readFileSync(caFile) }) },
-    ...(endpoint === undefined ? {} : { endpoint }),
   });
   return new S3BucketConfiguration(sdk, client, region);
 }
@@ -234,23 +210,10 @@ async function told<T>(operation: Operation, bucket: string, work: () => Promise
   try {
     return await work();
   } catch (cause) {
-    const status = statusOf(cause);
+    const { status } = toRefusal(cause);
     const name = cause instanceof Error ? cause.name : "";
     const code = CODES[name] ?? (status === undefined ? "StoreUnreachable" : status === 403 ? "AccessDenied" : "InvalidRequest");
     const message = `${operation} on ${bucket}: ${name}: ${cause instanceof Error ? cause.message : String(cause)}`;
     throw new ReplicationError(code, message, { at: { operation, bucket, status }, hint: hintFor(operation, code), cause });
   }
-}
-
-function statusOf(cause: unknown): number | undefined {
-  const metadata = cause instanceof Error && "$metadata" in cause ? (cause.$metadata as { readonly httpStatusCode?: number }) : undefined;
-  return metadata?.httpStatusCode;
-}
-
-function withoutUndefined({ accessKeyId, secretAccessKey, sessionToken }: KeyPair): {
-  accessKeyId: string;
-  secretAccessKey: string;
-  sessionToken?: string;
-} {
-  return { accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) };
 }
