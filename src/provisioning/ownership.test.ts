@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { ACCOUNT, nativeBucket, nothingOf, pairOf, ruleIds, settleTo, wishOf } from "../../test/support/native-plane.ts";
+import { ACCOUNT, FOREIGN, nativeBucket, nothingOf, pairOf, ruleIds, settleTo, wishOf } from "../../test/support/native-plane.ts";
 import type { Role } from "../ports/identity.ts";
 import type { ReplicationRule } from "../ports/replication-configuration.ts";
 import { MemoryAws } from "../testing/memory-aws.ts";
@@ -13,19 +13,6 @@ const B = nativeBucket("b", { region: "eu-west-1" });
 const C = nativeBucket("c");
 const ONE_WAY = wishOf([pairOf(A, B)]);
 const THEIR_ROLE = `arn:aws:iam::${ACCOUNT}:role/their-role`;
-
-const FOREIGN: ReplicationRule = {
-  id: "theirs",
-  status: "Enabled",
-  priority: 7,
-  prefix: "logs/",
-  tags: {},
-  deleteMarkerReplication: false,
-  replicaModifications: false,
-  kmsEncryptedObjects: false,
-  destination: { bucketArn: "arn:aws:s3:::c", ownerOverride: false, replicationTime: false },
-  raw: { ID: "theirs" },
-};
 
 function world(): MemoryAws {
   const aws = new MemoryAws();

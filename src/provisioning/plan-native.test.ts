@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import {
   ACCOUNT,
   applyTo,
+  FOREIGN,
   nativeBucket,
   nothingOf,
   OTHER_ACCOUNT,
@@ -35,19 +36,6 @@ function world(): MemoryAws {
   aws.addBucket("far", { account: OTHER_ACCOUNT });
   return aws;
 }
-
-const FOREIGN: ReplicationRule = {
-  id: "theirs",
-  status: "Enabled",
-  priority: 7,
-  prefix: "logs/",
-  tags: {},
-  deleteMarkerReplication: false,
-  replicaModifications: false,
-  kmsEncryptedObjects: false,
-  destination: { bucketArn: "arn:aws:s3:::c", ownerOverride: false, replicationTime: false },
-  raw: { ID: "theirs", Odd: "what nobody knows" },
-};
 
 /** A bucket that others replicate already, by a role of their own. */
 function withForeignRule(rule: ReplicationRule = FOREIGN, tags: Readonly<Record<string, string>> = {}): MemoryAws {

@@ -1,36 +1,38 @@
 import assert from "node:assert/strict";
 import type { Clock } from "../../src/ports/clock.ts";
+import type { ReplicationRule } from "../../src/ports/replication-configuration.ts";
 import { type CarriedOut, type CarryOut, carryOut } from "../../src/provisioning/carry-out.ts";
 import type { NativeBucket, NativePair } from "../../src/provisioning/native-pair.ts";
 import type { NativePlan, NativePorts, NativeWish, WishedBucket } from "../../src/provisioning/native-wish.ts";
 import { planNative } from "../../src/provisioning/plan-native.ts";
 import { LeapingClock } from "../../src/testing/leaping-clock.ts";
 import type { MemoryAws } from "../../src/testing/memory-aws.ts";
+import { ACCOUNT, nativePair, OTHER_ACCOUNT, type Place, nativeBucket as placedBucket } from "./native-pairs.ts";
 
-export const ACCOUNT = "111111111111";
-export const OTHER_ACCOUNT = "222222222222";
+export { ACCOUNT, OTHER_ACCOUNT };
 
-export function nativeBucket(bucket: string, options: Partial<NativeBucket> = {}): NativeBucket {
-  const { region = "us-east-1", account = ACCOUNT } = options;
-  return { id: `s3://aws/${region}/${bucket}`, name: `aws:${bucket}`, bucket, region, partition: "aws", account };
+/** A bucket of {@link ACCOUNT} in us-east-1, where nothing else is said. */
+export function nativeBucket(bucket: string, place: Place = {}): NativeBucket {
+  return placedBucket(bucket, { region: "us-east-1", ...place });
 }
 
 export function pairOf(source: NativeBucket, destination: NativeBucket, options: Partial<NativePair> = {}): NativePair {
-  return {
-    rule: "photos",
-    destinationId: destination.bucket,
-    source,
-    destination,
-    enabled: true,
-    prefix: "",
-    tags: {},
-    deleteMarkers: false,
-    isTwoWay: false,
-    replicationTime: false,
-    ownerOverride: false,
-    ...options,
-  };
+  return nativePair(source, destination, { destinationId: destination.bucket, ...options });
 }
+
+/** A rule that somebody else set up, with an element that nobody here knows. */
+export const FOREIGN: ReplicationRule = {
+  id: "theirs",
+  status: "Enabled",
+  priority: 7,
+  prefix: "logs/",
+  tags: {},
+  deleteMarkerReplication: false,
+  replicaModifications: false,
+  kmsEncryptedObjects: false,
+  destination: { bucketArn: "arn:aws:s3:::c", ownerOverride: false, replicationTime: false },
+  raw: { ID: "theirs", Odd: "what nobody knows" },
+};
 
 export type WishOptions = Partial<Omit<NativeWish, "pairs">> & { readonly leave?: Partial<WishedBucket> };
 
