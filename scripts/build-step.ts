@@ -10,6 +10,8 @@ export interface BuildStep {
   readonly command: string;
   readonly args: readonly string[];
   readonly env?: NodeJS.ProcessEnv;
+  /** @defaultValue the directory of this process */
+  readonly cwd?: string;
 }
 
 /** Runs one command of a build with a line of progress now and then. @throws Error with the end of its output when it fails. */
@@ -26,20 +28,23 @@ export async function runStep(step: BuildStep): Promise<void> {
   }
 }
 
-/** Resolves with the output of a command. @throws Error when it cannot be started or fails. */
+/** Resolves with the standard output of a command, at most its last 4,000 characters. @throws Error when it cannot be started or fails. */
 export async function collect(step: BuildStep): Promise<string> {
-  const child = spawn(step.command, step.args, { env: step.env ?? process.env, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(step.command, step.args, { env: step.env ?? process.env, cwd: step.cwd, stdio: ["ignore", "pipe", "pipe"] });
   let output = "";
-  const keep = (chunk: Buffer): void => {
+  let told = "";
+  child.stdout.on("data", (chunk: Buffer) => {
     output = (output + chunk).slice(-keptOutput);
-  };
-  child.stdout.on("data", keep);
-  child.stderr.on("data", keep);
+    told = (told + chunk).slice(-keptOutput);
+  });
+  child.stderr.on("data", (chunk: Buffer) => {
+    told = (told + chunk).slice(-keptOutput);
+  });
   const { promise, resolve, reject } = Promise.withResolvers<number | null>();
   child.once("error", reject);
   child.once("close", resolve);
   const code = await promise;
-  if (code !== 0) throw new Error(`${step.label} failed (${step.command} ended with ${code}):\n${output.trim()}`);
+  if (code !== 0) throw new Error(`${step.label} failed (${step.command} ended with ${code}):\n${told.trim()}`);
   return output;
 }
 
