@@ -1,4 +1,4 @@
-import { decideEngines } from "../config/decide-engines.ts";
+import { decideEngines } from "../config/engines/decide-engines.ts";
 import { type ResolvedConfig, settingsOf } from "../config/resolved-config.ts";
 import type { Engine, Rule } from "../domain/rule.ts";
 import type { Logger } from "../ports/logger.ts";

@@ -2,7 +2,7 @@ import { type Environment, type ResolvedConfig, type ResolvedStore, settingsOf }
 import type { EventSource } from "../ports/event-source.ts";
 import type { Logger } from "../ports/logger.ts";
 import { revealed } from "./credentials.ts";
-import { type QueueAddress, queueAddress } from "./queues.ts";
+import { type QueueAddress, queueAddress } from "./provisioning/queues.ts";
 
 export interface EventSourcesOptions {
   readonly config: ResolvedConfig;

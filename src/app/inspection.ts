@@ -29,10 +29,10 @@ import {
 } from "../control-plane/queries.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { State } from "../ports/state.ts";
-import { emptyState } from "./empty-state.ts";
 import { splitRules, storedEngines } from "./engines.ts";
-import { NativeLooks } from "./native-looks.ts";
-import { NativeServices } from "./native-services.ts";
+import { NativeLooks } from "./native/looks.ts";
+import { NativeServices } from "./native/services.ts";
+import { emptyState } from "./provisioning/empty-state.ts";
 import { openState, stateExists } from "./state.ts";
 import { openStores } from "./stores.ts";
 import { systemClock } from "./system-clock.ts";

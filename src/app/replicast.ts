@@ -21,8 +21,8 @@ import type { Route, State } from "../ports/state.ts";
 import { type SplitRules, settleEngines } from "./engines.ts";
 import { openEventSources } from "./event-sources.ts";
 import { rememberIn } from "./fingerprints.ts";
-import type { NativeSide, NativeSideRun } from "./native-side.ts";
-import type { NotApplied } from "./native-watch.ts";
+import type { NativeSide, NativeSideRun } from "./native/side.ts";
+import type { NotApplied } from "./native/watch.ts";
 import { Sentinel } from "./sentinel.ts";
 import { openState } from "./state.ts";
 import { openStores, type Stores } from "./stores.ts";
@@ -315,7 +315,7 @@ export class Replicast {
 
 async function openNative({ nativeRules }: SplitRules, run: Omit<NativeSideRun, "rules">): Promise<NativeSide | undefined> {
   if (nativeRules.length === 0) return undefined;
-  const { openNativeSide } = await import("./native-side.ts");
+  const { openNativeSide } = await import("./native/side.ts");
   return openNativeSide({ ...run, rules: nativeRules });
 }
 

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { ProvisionedChange, ProvisionPlan, ProvisionRun } from "../app/provision.ts";
+import type { ProvisionedChange, ProvisionPlan, ProvisionRun } from "../app/provisioning/provision.ts";
 import { ReplicationError } from "../domain/error.ts";
 import { examples, type Invocation } from "./command.ts";
 import { interruptible } from "./interrupt.ts";
@@ -18,8 +18,8 @@ export function run(invocation: Invocation): Promise<number> {
 /** Makes all changes towards an aim, one after the other, and prints those that were made, also where not all could be. */
 export async function change(invocation: Invocation, aim: ProvisionRun["aim"]): Promise<number> {
   const { output, cwd } = invocation;
-  const { applyPlan } = await import("../app/provision.ts");
-  const { writeHandOvers } = await import("../app/hand-overs.ts");
+  const { applyPlan } = await import("../app/provisioning/provision.ts");
+  const { writeHandOvers } = await import("../app/provisioning/hand-overs.ts");
   const { printFailure, printPlan } = await import("./plan-text.ts");
   const asked = await provisionRun(invocation, aim);
   const soFar: ProvisionedChange[] = [];

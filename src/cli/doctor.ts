@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { DoctorReport, Finding } from "../app/doctor.ts";
+import type { DoctorReport, Finding } from "../app/doctor/doctor.ts";
 import type { ResolvedConfig } from "../config/resolved-config.ts";
 import type { StatusDocument } from "../control-plane/contract.ts";
 import { isReplicationError } from "../domain/error.ts";
@@ -22,8 +22,8 @@ export async function run(invocation: Invocation): Promise<number> {
   const config = loadConfig({ configPath: global.config, env, cwd });
   return interruptible(async (signal) => {
     const [{ examine }, { proveEvents }, { serve }] = await Promise.all([
-      import("../app/doctor.ts"),
-      import("../app/doctor-events.ts"),
+      import("../app/doctor/doctor.ts"),
+      import("../app/doctor/doctor-events.ts"),
       import("../daemon/http-server.ts"),
     ]);
     const listen: Parameters<typeof proveEvents>[1]["serve"] = (handler) => serve(handler, config.listen);

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Command } from "commander";
-import { type ImportedConfig, importedText, importNotes } from "../config/imported-config.ts";
+import { type ImportedConfig, importedText, importNotes } from "../config/imports/imported-config.ts";
 import { ReplicationError } from "../domain/error.ts";
 import { examples, type Invocation, usageError } from "./command.ts";
 import { configFileOptions, writeConfigFile } from "./config-file.ts";
@@ -48,13 +48,13 @@ async function imported({ args, env, cwd, options }: Invocation): Promise<Import
   const [what, ...names] = args;
   const text = (option: string) => (typeof options[option] === "string" ? options[option] : undefined);
   if (what === "serverless") {
-    const { importServerless } = await import("../config/import-serverless.ts");
+    const { importServerless } = await import("../config/imports/import-serverless.ts");
     const [file = "", ...more] = names;
     if (more.length > 0) throw usageError("import serverless reads one file", `replicast import serverless ${file}`);
     return importServerless(readText(resolve(cwd ?? ".", file), file), { file, env, stage: text("stage"), region: text("region") });
   }
   if (what === "aws") {
-    const { importAws } = await import("../app/import-aws.ts");
+    const { importAws } = await import("../app/imports/import-aws.ts");
     return importAws({ references: names, env, follows: options["follow"] === true, name: text("name") });
   }
   throw usageError(`"${what}" cannot be imported`, "replicast import serverless FILE, or replicast import aws BUCKET");

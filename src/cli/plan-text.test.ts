@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { PassThrough } from "node:stream";
 import { describe, it } from "node:test";
-import type { ProvisionedChange, ProvisionPlan } from "../app/provision.ts";
+import type { ProvisionedChange, ProvisionPlan } from "../app/provisioning/provision.ts";
 import { ReplicationError } from "../domain/error.ts";
 import { Output } from "./output.ts";
 import { changeLines, printFailure, printPlan } from "./plan-text.ts";

@@ -1,5 +1,5 @@
-import { handOverFile } from "../app/hand-overs.ts";
-import type { ProvisionedChange, ProvisionPlan } from "../app/provision.ts";
+import { handOverFile } from "../app/provisioning/hand-overs.ts";
+import type { ProvisionedChange, ProvisionPlan } from "../app/provisioning/provision.ts";
 import { ReplicationError, toRecordedError, toReplicationError } from "../domain/error.ts";
 import type { Output } from "./output.ts";
 

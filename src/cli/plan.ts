@@ -13,7 +13,7 @@ export function define(command: Command): void {
 /** Prints what `apply` would change, and what stands in the way. Changes nothing. */
 export async function run(invocation: Invocation): Promise<number> {
   const { output, options } = invocation;
-  const { withPlan } = await import("../app/provision.ts");
+  const { withPlan } = await import("../app/provisioning/provision.ts");
   const { printPlan } = await import("./plan-text.ts");
   const asked = await provisionRun(invocation, "present");
   return interruptible((signal) =>

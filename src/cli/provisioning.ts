@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { ProvisionRun } from "../app/provision.ts";
+import type { ProvisionRun } from "../app/provisioning/provision.ts";
 import { parseDuration } from "../config/units.ts";
 import { type Invocation, usageError } from "./command.ts";
 import type { Output } from "./output.ts";

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import type { StoredEngines } from "../app/engines.ts";
-import type { EngineChoice } from "../config/engine-choice.ts";
+import type { EngineChoice } from "../config/engines/engine-choice.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import type { Destination, Rule } from "../domain/rule.ts";
 import { examples, type Invocation } from "./command.ts";
@@ -47,7 +47,7 @@ async function decidedEngines({ config }: LoadedConfig, output: Output): Promise
 }
 
 async function pairsOf({ config }: LoadedConfig, engines: StoredEngines): Promise<readonly Pair[]> {
-  const { engineChooser } = await import("../config/engine-choice.ts");
+  const { engineChooser } = await import("../config/engines/engine-choice.ts");
   const { pairNotes } = await import("../config/pair-notes.ts");
   const choose = engineChooser(config, (rule) => engines.get(rule));
   return config.rules.flatMap((rule) =>

@@ -1,6 +1,6 @@
 import type { Destination, Rule } from "../domain/rule.ts";
-import type { PlacedRule } from "./check-rules.ts";
 import { identity } from "./interior.ts";
+import type { PlacedRule } from "./placed-rule.ts";
 import type { Finding, Path } from "./problem.ts";
 
 /** One rule's way to one of its destinations. */

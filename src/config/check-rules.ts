@@ -3,18 +3,8 @@ import { RESERVED_PREFIX } from "../domain/object.ts";
 import type { Destination, Filter, Rule } from "../domain/rule.ts";
 import { checkCycles } from "./check-cycles.ts";
 import { identity, interiorBuckets } from "./interior.ts";
+import type { PlacedRule } from "./placed-rule.ts";
 import type { Finding, Path } from "./problem.ts";
-import type { RuleSettings } from "./resolved-config.ts";
-
-/** A rule that resolved, and where it and its buckets stand in the file. */
-export interface PlacedRule {
-  readonly rule: Rule;
-  readonly path: Path;
-  readonly sourcePath: Path;
-  /** In the order of the rule's destinations. */
-  readonly destinationPaths: readonly Path[];
-  readonly settings: Pick<RuleSettings, "engine" | "saysConflict">;
-}
 
 /** What the rules are seen among. */
 export interface Surroundings {

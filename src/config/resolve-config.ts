@@ -1,8 +1,8 @@
 import { resolve } from "node:path";
 import type { GateLimits } from "../domain/delete-gate.ts";
-import { checkEngines } from "./check-engines.ts";
 import { checkRules } from "./check-rules.ts";
 import type { ConfigDocument, RuleDocument, StoreDocument } from "./config-document.ts";
+import { checkEngines } from "./engines/check-engines.ts";
 import type { Finding, Path } from "./problem.ts";
 import { type RuleResolution, resolveRule } from "./resolve-rules.ts";
 import { credentialsProblem, DEFAULT_STORE, defaultStore, resolveLimits, resolveStore } from "./resolve-store.ts";

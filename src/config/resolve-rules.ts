@@ -1,7 +1,6 @@
 import type { Bucket } from "../domain/bucket.ts";
 import { ReplicationError } from "../domain/error.ts";
 import type { Destination, Filter, Rule } from "../domain/rule.ts";
-import type { PlacedLeg } from "./check-engines.ts";
 import type {
   BucketMap,
   BucketSettings,
@@ -14,7 +13,8 @@ import type {
   RuleDocument,
   SourceMap,
 } from "./config-document.ts";
-import { nativeOnly } from "./native-only.ts";
+import type { PlacedLeg } from "./engines/check-engines.ts";
+import { nativeOnly } from "./engines/native-only.ts";
 import type { Path } from "./problem.ts";
 import { resolveMembers } from "./resolve-mesh.ts";
 import { resolveEvents, resolveLimits } from "./resolve-store.ts";

@@ -8,10 +8,10 @@ import type { Meter } from "../ports/meter.ts";
 import type { ObjectStore } from "../ports/object-store.ts";
 import type { Adoption, Route, State, Want } from "../ports/state.ts";
 import { interiorFindings } from "./backfill-interior.ts";
-import { historyWants } from "./backfill-versions.ts";
 import { comparable } from "./comparable.ts";
 import { type DiffRow, diffRule, resolveRow, toRoute } from "./diff.ts";
 import type { RuleIndex } from "./rule-index.ts";
+import { historyWants } from "./versions/backfill-versions.ts";
 
 export interface BackfillOptions {
   readonly rule: Rule;

@@ -11,9 +11,9 @@ import { converge } from "./converge.ts";
 import { DeleteGates } from "./delete-gates.ts";
 import { KeyReader } from "./key-reader.ts";
 import type { OwnWrites } from "./own-writes.ts";
-import { replayHistory } from "./replay-history.ts";
 import type { RuleIndex } from "./rule-index.ts";
 import type { Assignment, Settlement } from "./settlement.ts";
+import { replayHistory } from "./versions/replay-history.ts";
 
 export interface CarefulWaysOptions {
   readonly transfer: Transfer;

@@ -16,7 +16,7 @@ import { readStamp, STAMP_NAME, withoutStamp } from "../domain/stamp.ts";
 import type { ListedVersion, ObjectStore, Observation } from "../ports/object-store.ts";
 import type { Known, LeasedTask } from "../ports/state.ts";
 import { aclOf } from "./carried-guards.ts";
-import { readHistory } from "./key-history.ts";
+import { readHistory } from "./versions/key-history.ts";
 
 /** What tells that an absence is a delete. */
 export interface DeleteEvidence {

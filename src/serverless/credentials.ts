@@ -1,4 +1,4 @@
-import type { ProvisionRun } from "../app/provision.ts";
+import type { ProvisionRun } from "../app/provisioning/provision.ts";
 import { ReplicationError } from "../domain/error.ts";
 import type { AwsProvider } from "./framework.ts";
 

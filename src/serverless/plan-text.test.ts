@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { ProvisionedChange, ProvisionPlan } from "../app/provision.ts";
+import type { ProvisionedChange, ProvisionPlan } from "../app/provisioning/provision.ts";
 import { changeLine, ruleLines } from "./plan-text.ts";
 
 function rule(action: ProvisionedChange["action"], destination: string, status = "Enabled"): ProvisionedChange {

@@ -1,4 +1,4 @@
-import type { ProvisionedChange, ProvisionPlan } from "../app/provision.ts";
+import type { ProvisionedChange, ProvisionPlan } from "../app/provisioning/provision.ts";
 
 const SIGNS = { create: "+", update: "~", delete: "-" } as const;
 

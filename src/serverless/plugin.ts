@@ -1,4 +1,4 @@
-import type { ProvisionPlan, ProvisionRun } from "../app/provision.ts";
+import type { ProvisionPlan, ProvisionRun } from "../app/provisioning/provision.ts";
 import type { Bucket } from "../domain/bucket.ts";
 import { isReplicationError, ReplicationError } from "../domain/error.ts";
 import { COMMANDS, readOptions } from "./commands.ts";
@@ -127,7 +127,7 @@ export class ReplicastPlugin {
 
   /** Makes all changes, tells of each, and returns the plan they were made by. */
   async #carryOut({ run, directory }: Work, aim: Pick<ProvisionRun, "aim" | "options" | "sources" | "orphans">): Promise<ProvisionPlan> {
-    const { applyPlan } = await import("../app/provision.ts");
+    const { applyPlan } = await import("../app/provisioning/provision.ts");
     const { log, progress } = this.#utils;
     const spinner = progress.create({ message: "Looking at S3 replication" });
     const onWait: ProvisionRun["onWait"] = (missing) => spinner.update(`Waiting for ${missing.map(({ subject }) => subject).join(", ")}`);
@@ -156,7 +156,10 @@ export class ReplicastPlugin {
   /** Policies that other accounts have to set, into the folder that the framework packages nothing from. */
   async #handOver({ handOvers }: ProvisionPlan, directory: string): Promise<void> {
     if (handOvers.length === 0) return;
-    const [{ writeHandOvers, handOverFile }, { mkdir }] = await Promise.all([import("../app/hand-overs.ts"), import("node:fs/promises")]);
+    const [{ writeHandOvers, handOverFile }, { mkdir }] = await Promise.all([
+      import("../app/provisioning/hand-overs.ts"),
+      import("node:fs/promises"),
+    ]);
     const folder = `${directory}/.serverless`;
     await mkdir(folder, { recursive: true });
     await writeHandOvers(folder, handOvers);
@@ -199,6 +202,6 @@ function everySource({ region }: Work): Pick<ProvisionRun, "sources" | "orphans"
 }
 
 async function planOf(run: ProvisionRun): Promise<ProvisionPlan> {
-  const { withPlan } = await import("../app/provision.ts");
+  const { withPlan } = await import("../app/provisioning/provision.ts");
   return withPlan(run, async (plan) => plan);
 }

@@ -1,7 +1,7 @@
 import { describeIssues } from "../config/describe-issues.ts";
+import { fromS3ReplicationPlugin } from "../config/imports/legacy-plugin.ts";
+import { pairsOf, withoutPairs } from "../config/imports/legacy-rules.ts";
 import { refuseLater } from "../config/later.ts";
-import { fromS3ReplicationPlugin } from "../config/legacy-plugin.ts";
-import { pairsOf, withoutPairs } from "../config/legacy-rules.ts";
 import { isMap } from "../config/precedence.ts";
 import { type Finding, formatPath, type Path, problemsError } from "../config/problem.ts";
 import { resolveConfig } from "../config/resolve-config.ts";

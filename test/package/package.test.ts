@@ -48,7 +48,7 @@ test("the Serverless plugin is a class, by import and by require", async () => {
 });
 
 test("the Serverless plugin loads nothing that an older Node lacks, as the framework's process may be one", () => {
-  const loaded = modulesBehind(["src/serverless/index.ts", "src/app/provision.ts", "src/app/hand-overs.ts"]);
+  const loaded = modulesBehind(["src/serverless/index.ts", "src/app/provisioning/provision.ts", "src/app/provisioning/hand-overs.ts"]);
   assert.deepEqual([...loaded].filter((name) => !name.startsWith("node:")).sort(), ["zod"]);
   assert.ok(!loaded.has("node:sqlite"));
 });

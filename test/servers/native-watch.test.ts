@@ -12,8 +12,8 @@ import type {
   StatusDocument,
 } from "../../src/control-plane/contract.ts";
 import { toRoute } from "../../src/data-plane/diff.ts";
-import { heal } from "../../src/data-plane/native-heal.ts";
-import { watchDirection } from "../../src/data-plane/native-watch.ts";
+import { heal } from "../../src/data-plane/native/heal.ts";
+import { watchDirection } from "../../src/data-plane/native/watch.ts";
 import type { Destination } from "../../src/domain/rule.ts";
 import { LeapingClock } from "../../src/testing/leaping-clock.ts";
 import { openSqliteHarness } from "../contract/sqlite-state.ts";

@@ -1,4 +1,5 @@
 import { randomInt } from "node:crypto";
+import { createSocket } from "node:dgram";
 import { createServer } from "node:net";
 
 /**
@@ -9,13 +10,25 @@ const lowest = 20_000;
 const highest = 32_000;
 const attempts = 50;
 
-/** Returns a port that nothing listened on at 127.0.0.1 a moment ago. Another process may still be quicker: whoever binds it retries. */
+/**
+ * Returns a port that nothing listens on at 127.0.0.1 and that no other call returns, in any process, as long as this process lives: many tests
+ * bind it only later, by a daemon that is started twice.
+ */
 export async function freePort(): Promise<number> {
   for (let attempt = 0; attempt < attempts; attempt++) {
     const port = randomInt(lowest, highest);
-    if (await canListen(port)) return port;
+    if ((await reserve(port)) && (await canListen(port))) return port;
   }
   throw new Error(`no free port between ${lowest} and ${highest} in ${attempts} attempts`);
+}
+
+/** The UDP port of the same number stands for the reservation: nothing here uses it, and the system gives it back when the process ends. */
+async function reserve(port: number): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const socket = createSocket("udp4").unref();
+  socket.once("error", () => socket.close(() => resolve(false)));
+  socket.bind({ port, address: "127.0.0.1", exclusive: true }, () => resolve(true));
+  return promise;
 }
 
 async function canListen(port: number): Promise<boolean> {

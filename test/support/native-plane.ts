@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import type { Clock } from "../../src/ports/clock.ts";
 import type { ReplicationRule } from "../../src/ports/replication-configuration.ts";
-import { type CarriedOut, type CarryOut, carryOut } from "../../src/provisioning/carry-out.ts";
+import { type CarriedOut, type CarryOut, carryOut } from "../../src/provisioning/native/carry-out.ts";
+import { planNative } from "../../src/provisioning/native/plan-native.ts";
+import type { NativePlan, NativePorts, NativeWish, WishedBucket } from "../../src/provisioning/native/wish.ts";
 import type { NativeBucket, NativePair } from "../../src/provisioning/native-pair.ts";
-import type { NativePlan, NativePorts, NativeWish, WishedBucket } from "../../src/provisioning/native-wish.ts";
-import { planNative } from "../../src/provisioning/plan-native.ts";
 import { LeapingClock } from "../../src/testing/leaping-clock.ts";
 import type { MemoryAws } from "../../src/testing/memory-aws.ts";
 import { ACCOUNT, nativePair, OTHER_ACCOUNT, type Place, nativeBucket as placedBucket } from "./native-pairs.ts";

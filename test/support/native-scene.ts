@@ -1,7 +1,7 @@
 import { toRoute } from "../../src/data-plane/diff.ts";
-import { type Healed, type HealingJobs, heal, readReport } from "../../src/data-plane/native-heal.ts";
-import type { PairFacts } from "../../src/data-plane/native-look.ts";
-import { type Watched, watchDirection } from "../../src/data-plane/native-watch.ts";
+import { type Healed, type HealingJobs, heal, readReport } from "../../src/data-plane/native/heal.ts";
+import type { PairFacts } from "../../src/data-plane/native/look.ts";
+import { type Watched, watchDirection } from "../../src/data-plane/native/watch.ts";
 import type { Destination, Rule } from "../../src/domain/rule.ts";
 import type { LedgerEntry } from "../../src/domain/status.ts";
 import type { BatchFailure, BatchJob } from "../../src/ports/batch-replication.ts";
