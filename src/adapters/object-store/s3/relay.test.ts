@@ -138,8 +138,8 @@ function cases(isTls: boolean): void {
         socket.setNoDelay(true);
         socket.pause(); // what the kernel still holds at the close makes it a reset
         refuse = () => {
-          socket.write("HTTP/1.1 404 X\r\nConnection: close\r\nContent-Length: 7\r\n\r\n<Error>");
-          socket.destroy();
+          // Over TLS a write may wait for the one before it, and a destroyed socket forgets it.
+          socket.write("HTTP/1.1 404 X\r\nConnection: close\r\nContent-Length: 7\r\n\r\n<Error>", () => socket.destroy());
         };
       });
       const opened = await createRelay().open(get(source, "/o"));
