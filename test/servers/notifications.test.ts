@@ -14,6 +14,7 @@ import { openWorld, toWorldStore } from "../support/real-world.ts";
 import { askJson, assertRefused, expectExit, replicast } from "../support/replicast.ts";
 import { ask } from "../support/scenarios/doctor.ts";
 import { connect } from "../support/sdk.ts";
+import { waitFor } from "../support/wait-for.ts";
 import { configure, type World } from "../support/world.ts";
 
 interface Plan {
@@ -32,7 +33,9 @@ async function notificationsOf({ a }: World): Promise<NotificationConfiguration>
 
 async function setNotifications({ a }: World, configuration: NotificationConfiguration): Promise<void> {
   using client = connect(a);
-  await client.s3.send(new PutBucketNotificationConfigurationCommand({ Bucket: "photos", NotificationConfiguration: configuration }));
+  const ask = new PutBucketNotificationConfigurationCommand({ Bucket: "photos", NotificationConfiguration: configuration });
+  // MinIO says that it is ready a moment before it knows its targets.
+  await waitFor("the targets to be known", async () => (await client.s3.send(ask)) !== undefined);
 }
 
 async function prepare(world: World): Promise<void> {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 export interface WaitOptions {
-  /** @defaultValue 10000 */
+  /** @defaultValue 30000 */
   readonly timeoutMs?: number;
   /** @defaultValue 25 */
   readonly intervalMs?: number;
@@ -16,7 +16,7 @@ type Falsy = false | 0 | "" | null | undefined;
  * @throws Error naming `what`, the time spent and the last value or error seen.
  */
 export async function waitFor<T>(what: string, check: () => T | Promise<T>, options: WaitOptions = {}): Promise<Exclude<T, Falsy>> {
-  const { timeoutMs = 10_000, intervalMs = 25 } = options;
+  const { timeoutMs = 30_000, intervalMs = 25 } = options;
   const deadline = Date.now() + timeoutMs;
   let seen = "nothing yet";
   for (;;) {
