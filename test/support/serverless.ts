@@ -167,7 +167,7 @@ interface ProgramPlace {
 function runProgram(command: string, args: readonly string[], place: ProgramPlace = {}): Promise<ServiceRun> {
   const { env, cwd } = place;
   const { promise, resolve } = Promise.withResolvers<ServiceRun>();
-  const options = { env: { PATH: process.env.PATH ?? "", ...env }, timeout: 180_000, ...(cwd === undefined ? {} : { cwd }) };
+  const options = { env: { PATH: process.env.PATH ?? "", ...env }, timeout: 280_000, ...(cwd === undefined ? {} : { cwd }) };
   execFile(command, args, options, (error, stdout, stderr) => {
     const code = error === null ? 0 : typeof error.code === "number" ? error.code : -1;
     resolve({ code, output: stdout + stderr });
