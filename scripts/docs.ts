@@ -92,7 +92,7 @@ const DESCRIPTIONS: Readonly<Record<ErrorCode, Description>> = {
   },
   LedgerLocked: {
     meaning: "Another process works on this state file. The message names it.",
-    hint: "Stop that process, or ask it with `--server`.",
+    hint: "Stop that process, or ask it with `--server` where the command can.",
   },
   LedgerUnavailable: {
     meaning: "The state file cannot be opened, read or written: not there yet, rights, full disk, or written by a newer version.",

@@ -1,16 +1,15 @@
-import { randomUUID } from "node:crypto";
 import { identity, interiorBuckets } from "../config/interior.ts";
 import type { Environment, ResolvedConfig } from "../config/resolved-config.ts";
 import type { BackfillSummary } from "../data-plane/backfill.ts";
+import type { Bucket } from "../domain/bucket.ts";
 import { isFirstDirection, type Rule } from "../domain/rule.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { Outcome, State } from "../ports/state.ts";
 import { settleEngines } from "./engines.ts";
 import { Sentinel } from "./sentinel.ts";
 import { openState } from "./state.ts";
-import { openStores } from "./stores.ts";
-import { syncCarefully } from "./sync-carefully.ts";
-import { systemClock } from "./system-clock.ts";
+import { openStores, type Stores } from "./stores.ts";
+import { type Machine, syncCarefully, THIS_MACHINE } from "./sync-carefully.ts";
 
 export interface LedgerRebuild {
   readonly config: ResolvedConfig;
@@ -43,12 +42,7 @@ const SILENT = { info: () => {}, warn: () => {} };
 
 type Counts = { compared: number; adopted: number; copied: number; held: number; failed: number };
 
-/**
- * Puts a ledger that was lost, or is older than its buckets, together again from listings and stamps: equal sides are adopted, what one side
- * lacks is copied, what nobody can tell is held. Nothing is deleted by it; deletes are let pass again once every rule has been compared.
- *
- * @throws `LedgerLocked` where a daemon works on the state
- */
+/** As {@link rebuildState}. @throws `LedgerLocked` where a daemon works on the state */
 export async function rebuildLedger(rebuild: LedgerRebuild): Promise<RebuildReport> {
   const { env, logger, signal } = rebuild;
   const state = await openState(rebuild.config, "daemon");
@@ -56,37 +50,70 @@ export async function rebuildLedger(rebuild: LedgerRebuild): Promise<RebuildRepo
   const stores = await openStores({ buckets: Object.values(buckets), limits, env });
   try {
     const { copied: config } = await settleEngines(rebuild.config, state.journal, SILENT);
-    await forget(config, state);
-    const tally = new Tally(rebuild.onOutcome);
-    await syncCarefully({
-      rules: config.rules.filter((rule) => rule.enabled && isFirstDirection(rule)),
+    const sentinel = new Sentinel({ config, state, storeOf: stores.storeOf, logger });
+    return await rebuildState({
       config,
+      buckets: Object.values(config.buckets).map(({ bucket }) => bucket),
       state,
       stores,
-      retry: config.retry,
-      concurrency: config.limits.concurrency,
-      isTrusted: async () => false,
-      isCompared: async () => false,
-      relearn: true,
-      onCompared: (rule, summary) => tally.compared(rule, summary),
-      onOutcome: (outcome) => tally.ended(outcome),
+      machine: THIS_MACHINE,
+      renew: () => sentinel.renew(),
+      onOutcome: rebuild.onOutcome,
       signal,
     });
-    if (!signal.aborted) await new Sentinel({ config, state, storeOf: stores.storeOf, logger }).renew();
-    return { finished: !signal.aborted, rules: tally.rules };
   } finally {
     await stores.close();
     await state.close();
   }
 }
 
+export interface StateRebuild {
+  readonly config: Pick<ResolvedConfig, "rules" | "deleteGate" | "retry" | "limits">;
+  readonly buckets: readonly Bucket[];
+  readonly state: State;
+  readonly stores: Pick<Stores, "storeOf" | "transfer">;
+  readonly machine: Machine;
+  /** Makes the state the one that its buckets know. */
+  readonly renew: () => Promise<unknown>;
+  readonly onOutcome: (outcome: Outcome) => void;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Puts a ledger that was lost, or is older than its buckets, together again from listings and stamps: equal sides are adopted, what one side
+ * lacks is copied, what nobody can tell is held. Nothing is deleted by it; deletes are let pass again once every rule has been compared.
+ */
+export async function rebuildState(rebuild: StateRebuild): Promise<RebuildReport> {
+  const { config, state, stores, machine, signal } = rebuild;
+  await forget(rebuild);
+  const tally = new Tally(rebuild.onOutcome);
+  await syncCarefully({
+    rules: config.rules.filter((rule) => rule.enabled && isFirstDirection(rule)),
+    config,
+    state,
+    stores,
+    retry: config.retry,
+    concurrency: config.limits.concurrency,
+    isTrusted: async () => false,
+    isCompared: async () => false,
+    relearn: true,
+    onCompared: (rule, summary) => tally.compared(rule, summary),
+    onOutcome: (outcome) => tally.ended(outcome),
+    machine,
+    signal,
+  });
+  if (!signal.aborted) await rebuild.renew();
+  return { finished: !signal.aborted, rules: tally.rules };
+}
+
 /** What is believed of buckets that others write to is believed no more; from now on until the end the state counts as unfinished. */
-async function forget(config: ResolvedConfig, { journal, holdings }: State): Promise<void> {
+async function forget({ config, buckets, state, machine }: StateRebuild): Promise<void> {
+  const { journal, holdings } = state;
   const own = await journal.epoch();
-  await journal.saveEpoch({ epoch: own?.epoch ?? randomUUID(), generation: own?.generation ?? 0, distrust: "rebuilding" });
+  await journal.saveEpoch({ epoch: own?.epoch ?? machine.newId(), generation: own?.generation ?? 0, distrust: "rebuilding" });
   const interior = interiorBuckets(config.rules);
-  for (const { bucket } of Object.values(config.buckets)) if (interior.has(identity(bucket))) await holdings.forgetBucket(bucket.id);
-  const startedAt = systemClock.now();
+  for (const bucket of buckets) if (interior.has(identity(bucket))) await holdings.forgetBucket(bucket.id);
+  const startedAt = machine.clock.now();
   for (const { id } of config.rules) await journal.saveSyncProgress(id, { startedAt, after: null, finishedAt: null });
 }
 

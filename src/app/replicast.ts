@@ -7,9 +7,9 @@ import { AttributeSchedule, attributePass } from "../data-plane/attribute-pass.t
 import { backfillRule } from "../data-plane/backfill.ts";
 import { CarefulWays } from "../data-plane/careful-ways.ts";
 import { EventIntake } from "../data-plane/event-intake.ts";
+import { OwnWrites } from "../data-plane/interior/own-writes.ts";
 import { sweepLeftUploads } from "../data-plane/left-uploads.ts";
 import { OverwriteWatch } from "../data-plane/overwrite-watch.ts";
-import { OwnWrites } from "../data-plane/own-writes.ts";
 import { RuleIndex } from "../data-plane/rule-index.ts";
 import { type ScheduledRule, SyncSchedule } from "../data-plane/sync-schedule.ts";
 import { Worker } from "../data-plane/worker.ts";

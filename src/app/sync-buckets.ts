@@ -1,14 +1,16 @@
+import { decideEngines } from "../config/engines/decide-engines.ts";
 import type { Environment, ResolvedBucket, ResolvedConfig } from "../config/resolved-config.ts";
 import { type DiffRow, toRoute } from "../data-plane/diff.ts";
+import { LostDestinations } from "../data-plane/lost-destinations.ts";
 import type { AimOutcome } from "../data-plane/replicate.ts";
 import { toReplica } from "../data-plane/replicate.ts";
 import { RuleIndex } from "../data-plane/rule-index.ts";
 import { emptySummary, type SyncEvent, type SyncSummary, syncRule } from "../data-plane/sync.ts";
-import { ReplicationError } from "../domain/error.ts";
+import { ReplicationError, toReplicationError } from "../domain/error.ts";
 import type { RetryPolicy } from "../domain/retry.ts";
 import { type Destination, isFirstDirection, type Rule } from "../domain/rule.ts";
 import { blankEntry } from "../domain/status.ts";
-import type { Outcome, State } from "../ports/state.ts";
+import type { Ledger, Outcome, Route, State } from "../ports/state.ts";
 import { type SplitRules, splitRules, storedEngines } from "./engines.ts";
 import { Sentinel } from "./sentinel.ts";
 import { openState, openStateIfThere } from "./state.ts";
@@ -33,11 +35,11 @@ export interface SyncRun {
 }
 
 /** A person waits for the end: four tries within some ten seconds, then the object is counted as failed. */
-const RETRY: RetryPolicy = { maxAttempts: 4, initialMs: 500, maxMs: 5_000 };
+export const SYNC_RETRY: RetryPolicy = { maxAttempts: 4, initialMs: 500, maxMs: 5_000 };
 
 /**
  * Copies what is missing or different at the destinations of rules. Buckets of no config keep no state: what was copied is found equal the
- * next time.
+ * next time. A bucket that fails costs what it belongs to: the summaries of that carry the error, and all others are whole (invariant 7).
  *
  * @throws `LedgerLocked` where a daemon works on the config's state
  */
@@ -51,29 +53,55 @@ export async function syncBuckets(run: SyncRun): Promise<readonly { readonly rul
     const rules = copiedOf(run.rules, split);
     for (const rule of run.rules.filter(isFirstDirection)) if (!rules.includes(rule)) run.onLeftToS3?.(rule);
     for (const rule of rules.filter(isFirstDirection)) {
-      const careful = isCareful(rule, index);
-      const compared = await syncRule({
-        ...run,
-        rule,
-        destinations: rule.destinations,
-        storeOf: stores.storeOf,
-        transfer: stores.transfer,
-        ledger: state?.ledger,
-        clock: systemClock,
-        retry: RETRY,
-        dryRun: run.dryRun || careful,
-        onEvent: (event) => run.onEvent(event, rule),
-        keep: state && ((row, outcome) => keep(state, { rule, row, outcome })),
-      });
-      const summaries = [...compared, ...ownSummary(rule, run)];
-      if (careful && !run.dryRun && state && split) await repair({ rule, summaries, run, config: split.copied, state, stores });
-      results.push({ rule, summaries });
+      const how = { rule, run, stores, isCareful: isCareful(rule, index) };
+      results.push({ rule, summaries: state === undefined ? await compareAndCopy(how) : await syncKept({ ...how, state, split }) });
     }
     return results;
   } finally {
     await stores.close();
     await state?.close();
   }
+}
+
+interface RuleSync {
+  readonly rule: Rule;
+  readonly run: SyncRun;
+  readonly stores: Stores;
+  readonly isCareful: boolean;
+  readonly state?: State | undefined;
+}
+
+/** Compares, and copies what differs where that is enough. */
+async function compareAndCopy({ rule, run, stores, isCareful, state }: RuleSync): Promise<readonly SyncSummary[]> {
+  const { storeOf, transfer } = stores;
+  const summaries = await syncRule({
+    ...run,
+    rule,
+    destinations: rule.destinations,
+    storeOf,
+    transfer,
+    ledger: state?.ledger,
+    clock: systemClock,
+    retry: SYNC_RETRY,
+    dryRun: run.dryRun || isCareful,
+    goesOn: true,
+    onEvent: (event) => run.onEvent(event, rule),
+    keep: state && ((row, outcome) => keep(state, { rule, row, outcome })),
+  });
+  return [...summaries, ...ownSummary(rule, summaries, run)];
+}
+
+/** The same with a state, which learns of it. */
+async function syncKept(
+  sync: RuleSync & { readonly state: State; readonly split: SplitRules | undefined },
+): Promise<readonly SyncSummary[]> {
+  const { rule, run, stores, state, split } = sync;
+  const startedAt = systemClock.now();
+  const summaries = await compareAndCopy(sync);
+  if (run.dryRun || run.config === undefined || split === undefined) return summaries;
+  if (sync.isCareful) await repair({ rule, summaries, run, config: split.copied, state, stores });
+  else if (isWhole(summaries, run)) await noteSynced({ rule, startedAt, config: run.config, journal: state.journal });
+  return summaries;
 }
 
 /**
@@ -85,7 +113,7 @@ function copiedOf(rules: readonly Rule[], split: SplitRules | undefined): readon
   const copied = rules.filter(({ id }) => split?.engineOf(id) !== "native");
   const [first] = rules;
   if (first === undefined || copied.length > 0) return copied;
-  const hint = "replicast apply --backfill has S3 replicate what is there; replicast verify compares";
+  const hint = "replicast apply --backfill brings over what is there already; replicast verify compares";
   throw new ReplicationError("ConfigInvalid", `rule ${first.id} is replicated by S3 itself: nothing is copied`, { hint });
 }
 
@@ -99,11 +127,37 @@ function isCareful(rule: Rule, index: RuleIndex): boolean {
 const TOLD_BY_STATUS = { warn: () => {}, error: () => {} };
 
 /** A mesh is compared from its first member, which may lack something too. */
-function ownSummary({ id, mesh, source }: Rule, { config, dryRun }: SyncRun): readonly SyncSummary[] {
+function ownSummary({ id, mesh, source }: Rule, compared: readonly SyncSummary[], { config, dryRun }: SyncRun): readonly SyncSummary[] {
   if (mesh === undefined || dryRun) return [];
   const destinations = (config?.rules ?? []).filter((rule) => rule.id === id).flatMap((rule) => rule.destinations);
   const own = destinations.find(({ bucket }) => bucket.id === source.id);
-  return own === undefined ? [] : [emptySummary(own)];
+  if (own === undefined) return [];
+  const [first] = compared;
+  // The same error everywhere is that of the member they were compared with.
+  const isItsOwn = first?.error !== undefined && compared.every(({ error }) => error === first.error);
+  return [{ ...emptySummary(own), ...(isItsOwn ? { error: first.error } : {}) }];
+}
+
+function isWhole(summaries: readonly SyncSummary[], { signal }: SyncRun): boolean {
+  return !signal.aborted && summaries.every(({ error, failed }) => error === undefined && failed === 0);
+}
+
+interface Synced {
+  readonly rule: Rule;
+  readonly startedAt: number;
+  readonly config: ResolvedConfig;
+  readonly journal: State["journal"];
+}
+
+/**
+ * Writes down that all of a rule was compared and brought in line. Not of an `auto` rule that `apply` may yet leave to S3: what was compared here
+ * counts as begun with copy.
+ */
+async function noteSynced({ rule, startedAt, config, journal }: Synced): Promise<void> {
+  const stored = await storedEngines(config, journal);
+  const atApply = decideEngines(config, { isVersioned: () => true, stored: (id) => stored.get(id) });
+  if (atApply.get(rule.id)?.engine === "native") return;
+  await journal.saveSyncProgress(rule.id, { startedAt, after: null, finishedAt: systemClock.now() });
 }
 
 interface Repair {
@@ -137,25 +191,45 @@ async function repair({ rule, summaries, run, config, state, stores }: Repair): 
     }
   };
   const { isTrusted } = new Sentinel({ config, state, storeOf: stores.storeOf, logger: TOLD_BY_STATUS, signal });
-  await syncCarefully({ rules: [rule], config, state, stores, retry: RETRY, concurrency, onOutcome, isTrusted, signal });
+  try {
+    await syncCarefully({ rules: [rule], config, state, stores, retry: SYNC_RETRY, concurrency, onOutcome, isTrusted, signal });
+  } catch (error) {
+    noteTrouble(summaries, error, signal);
+  }
+}
+
+/** What the repair went without is mostly what the comparison went without, and is told once. @throws the error where no bucket is its reason */
+function noteTrouble(summaries: readonly SyncSummary[], thrown: unknown, signal: AbortSignal): void {
+  const { code, at } = toReplicationError(thrown);
+  if (summaries.some(({ error }) => error?.code === code && error.at.bucket === at.bucket)) return;
+  new LostDestinations(summaries, { goesOn: true, signal }).loseRest(thrown);
 }
 
 /** Writes a copy into the ledger; what failed becomes a task, which the next run tries again and keeps account of. */
 async function keep(state: State, { rule, row, outcome }: { rule: Rule; row: DiffRow; outcome: AimOutcome }): Promise<void> {
   const route = toRoute(rule, rule.destinations[row.index] as Destination);
   if (outcome.kind === "failed") return state.tasks.want([{ route, key: row.key, lane: "backfill", eventTime: null }]);
-  if (outcome.kind !== "copied") return;
-  const now = systemClock.now();
-  await state.ledger.adopt([
+  if (outcome.kind === "copied") await recordCopy(state.ledger, { route, key: row.key, outcome });
+}
+
+export interface MadeCopy {
+  readonly route: Route;
+  readonly key: string;
+  readonly outcome: AimOutcome & { readonly kind: "copied" };
+}
+
+/** Writes a copy that was made at once, without any task, into the ledger. */
+export async function recordCopy(ledger: Ledger, { route, key, outcome }: MadeCopy): Promise<void> {
+  await ledger.adopt([
     {
       route,
       entry: {
-        ...blankEntry({ ...route, key: row.key }),
+        ...blankEntry({ ...route, key }),
         status: "COMPLETED",
         notes: outcome.notes,
         replica: toReplica(outcome),
         attempts: 1,
-        finishedAt: now,
+        finishedAt: systemClock.now(),
       },
     },
   ]);

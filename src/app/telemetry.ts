@@ -1,12 +1,12 @@
 import type { ResolvedConfig } from "../config/resolved-config.ts";
 import type { Logger } from "../ports/logger.ts";
-import type { Meter } from "../ports/meter.ts";
+import type { ComparisonMeter } from "../ports/meter.ts";
 import type { State } from "../ports/state.ts";
 import { systemClock } from "./system-clock.ts";
 
 /** What is counted, and how it is read. */
 export interface Telemetry {
-  readonly meter: Meter;
+  readonly meter: ComparisonMeter;
   readonly metrics: () => Promise<string>;
   /** Whether the last request to a store was answered; null before the first. */
   readonly isUp: (store: string) => boolean | null;
@@ -21,7 +21,7 @@ export async function openTelemetry(config: ResolvedConfig, state: State): Promi
   };
   const counters = createPrometheusMeter({ rules: config.rules, gauges });
   const up = new Map<string, boolean>();
-  const meter: Meter = {
+  const meter: ComparisonMeter = {
     request(store, operation, status) {
       counters.request(store, operation, status);
       if (up.get(store) === status > 0) return;
@@ -32,6 +32,7 @@ export async function openTelemetry(config: ResolvedConfig, state: State): Promi
     failed: counters.failed.bind(counters),
     storeUp: counters.storeUp.bind(counters),
     verified: counters.verified.bind(counters),
+    drift: counters.drift.bind(counters),
   };
   return { meter, metrics: () => counters.scrape(), isUp: (store) => up.get(store) ?? null };
 }

@@ -18,10 +18,16 @@ export interface VerifyRun {
   readonly minAgeMs: number;
   readonly concurrency: number;
   readonly onDifference: (rule: Rule, difference: Difference) => void | Promise<void>;
+  /** See {@link verifyRule}. */
+  readonly onCompared?: (() => void) | undefined;
+  readonly onRead?: ((bytes: number) => void) | undefined;
   readonly signal: AbortSignal;
 }
 
-/** Compares the destinations of rules with their sources. Writes nothing anywhere. */
+/**
+ * Compares the destinations of rules with their sources. Writes nothing anywhere. A bucket that fails costs what it belongs to: the summaries of
+ * that carry the error, and all others are whole (invariant 7).
+ */
 export async function verify(run: VerifyRun): Promise<readonly { readonly rule: Rule; readonly summaries: readonly VerifySummary[] }[]> {
   const stores = await openStores({ buckets: run.buckets, limits: run.config?.limits, env: run.env });
   const state = await openStateIfThere(run.config);
@@ -30,6 +36,7 @@ export async function verify(run: VerifyRun): Promise<readonly { readonly rule: 
     for (const rule of run.rules) {
       const summaries = await verifyRule({
         ...run,
+        goesOn: true,
         rule,
         destinations: rule.destinations,
         storeOf: stores.storeOf,

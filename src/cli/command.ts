@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import type { Environment } from "../config/resolved-config.ts";
 import { ReplicationError } from "../domain/error.ts";
 import type { Output } from "./output.ts";
+import type { Source } from "./question.ts";
 
 /** The options that every command has. */
 export interface GlobalOptions {
@@ -18,6 +19,7 @@ export interface GlobalOptions {
 /** What a command is given. */
 export interface Invocation {
   readonly output: Output;
+  readonly stdin: Source;
   readonly global: GlobalOptions;
   readonly env: Environment;
   /** Absent: the working directory of the process. */

@@ -5,7 +5,7 @@ import { defineListing, type Facts, listingOf, printList } from "./listing.ts";
 import { operate, read } from "./operate.ts";
 import { EXIT } from "./output.ts";
 import { formatBytes } from "./progress.ts";
-import { onlyId } from "./selection.ts";
+import { noIds, onlyId } from "./selection.ts";
 import { query } from "./server.ts";
 import { printItem, show } from "./show.ts";
 
@@ -26,6 +26,7 @@ export async function run(invocation: Invocation): Promise<number> {
   const [action, ...ids] = invocation.args;
   switch (action) {
     case "list":
+      noIds(ids, "replicast conflicts list --rule RULE, or show ID");
       return list(invocation);
     case "show":
       return showConflict(invocation, onlyId(ids, "replicast conflicts show ID"));

@@ -2,10 +2,10 @@ import type { Command } from "commander";
 import type { HeldDeleteItem } from "../control-plane/contract.ts";
 import { examples, type Invocation, usageError } from "./command.ts";
 import { defineListing, type Facts, listingOf, listingQuery, printList } from "./listing.ts";
-import { operate, read } from "./operate.ts";
+import { operateOnRules, read } from "./operate.ts";
 import { EXIT } from "./output.ts";
 import { formatBytes } from "./progress.ts";
-import { onlyId, printChange, selectionOf } from "./selection.ts";
+import { noIds, onlyId, printChange, selectionOf } from "./selection.ts";
 import { query } from "./server.ts";
 import { show } from "./show.ts";
 
@@ -31,6 +31,7 @@ export async function run(invocation: Invocation): Promise<number> {
   const [action, ...ids] = invocation.args;
   switch (action) {
     case "list":
+      noIds(ids, "replicast deletes list --rule RULE, or show ID");
       return list(invocation);
     case "show":
       return showHeld(invocation, onlyId(ids, "replicast deletes show ID"));
@@ -85,7 +86,7 @@ async function approve(invocation: Invocation, ids: readonly string[]): Promise<
     throw usageError("this removes every object whose delete is held", "replicast deletes list first, then the same with --yes");
   }
   const { approveDeletes } = await import("../control-plane/operations.ts");
-  const document = await operate(invocation, {
+  const document = await operateOnRules(invocation, {
     path: `${PATH}/approve`,
     body: selection,
     onState: (scope) => approveDeletes(scope, selection),
@@ -97,7 +98,7 @@ async function reject(invocation: Invocation, ids: readonly string[]): Promise<n
   const selection = selectionOf(ids, invocation.options, "replicast deletes reject ID, --rule RULE or --all");
   const reopen = invocation.options["reopen"] === true;
   const { rejectDeletes } = await import("../control-plane/operations.ts");
-  const document = await operate(invocation, {
+  const document = await operateOnRules(invocation, {
     path: `${PATH}/reject`,
     body: { ...selection, reopen },
     onState: (scope) => rejectDeletes(scope, selection, { reopen }),

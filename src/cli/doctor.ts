@@ -59,7 +59,11 @@ function hasErrors({ findings }: DoctorReport): boolean {
 async function print(output: Output, { findings }: DoctorReport): Promise<void> {
   for (const finding of findings) await output.line(toLine(finding));
   const [errors, warnings] = (["error", "warning"] as const).map((level) => findings.filter((finding) => finding.level === level).length);
-  output.info(errors === 0 && warnings === 0 ? "all is well" : `${errors} errors, ${warnings} warnings`);
+  output.info(errors === 0 && warnings === 0 ? "all is well" : `${counted(errors, "error")}, ${counted(warnings, "warning")}`);
+}
+
+function counted(count = 0, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }
 
 function toLine({ level, code, message, hint, bucket, rule, destination }: Finding): string {

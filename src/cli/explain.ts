@@ -3,6 +3,7 @@ import type { ExplainDocument, ExplainedDestination, ExplainedEntry, ExplainedNa
 import { examples, type Invocation } from "./command.ts";
 import { read, splitObject } from "./operate.ts";
 import { EXIT } from "./output.ts";
+import { oneLine } from "./printable.ts";
 import { query } from "./server.ts";
 
 export function define(command: Command): void {
@@ -18,13 +19,14 @@ export async function run(invocation: Invocation): Promise<number> {
   const path = `/api/v1/explain${query({ ...splitObject(reference) })}`;
   const document = await read(invocation, path, (inspection) => inspection.explain(reference));
   if (output.json) await output.document(document);
-  else for (const line of toLines(document)) await output.line(line);
+  else for (const line of toLines(document)) await output.line(oneLine(line));
   return EXIT.done;
 }
 
 function toLines({ bucket, key, rules, writtenBy, conflicts }: ExplainDocument): readonly string[] {
   const lines = [`${bucket}/${key}`];
-  if (rules.length === 0 && writtenBy.length === 0) lines.push(`no rule names ${bucket}: replicast validate prints the rules`);
+  if (rules.length === 0 && writtenBy.length === 0)
+    lines.push(`no rule names ${bucket}, or none with such a key: replicast validate prints the rules`);
   for (const rule of rules) lines.push(...ruleLines(rule));
   for (const writer of writtenBy) {
     lines.push(`rule ${writer.rule} writes it from ${writer.bucket}/${writer.key}`, ...indented(entryLines(writer.entry)));

@@ -2,9 +2,9 @@ import type { Command } from "commander";
 import type { FailureItem } from "../control-plane/contract.ts";
 import { examples, type Invocation, usageError } from "./command.ts";
 import { defineListing, type Facts, listingOf, listingQuery, printList } from "./listing.ts";
-import { operate, read } from "./operate.ts";
+import { operateOnRules, read } from "./operate.ts";
 import { EXIT } from "./output.ts";
-import { onlyId, printChange, selectionOf } from "./selection.ts";
+import { noIds, onlyId, printChange, selectionOf } from "./selection.ts";
 import { query } from "./server.ts";
 import { show } from "./show.ts";
 
@@ -26,6 +26,7 @@ export async function run(invocation: Invocation): Promise<number> {
   const [action, ...ids] = invocation.args;
   switch (action) {
     case "list":
+      noIds(ids, "replicast failures list --rule RULE, or show ID");
       return list(invocation);
     case "show":
       return showFailure(invocation, onlyId(ids, "replicast failures show ID"));
@@ -79,7 +80,7 @@ function factsOf(item: FailureItem): Facts {
 async function change(invocation: Invocation, action: "redrive" | "discard", ids: readonly string[]): Promise<number> {
   const selection = selectionOf(ids, invocation.options, `replicast failures ${action} ID, --rule RULE or --all`);
   const { discardFailures, redriveFailures } = await import("../control-plane/operations.ts");
-  const document = await operate(invocation, {
+  const document = await operateOnRules(invocation, {
     path: `${PATH}/${action}`,
     body: selection,
     onState: (scope) => (action === "redrive" ? redriveFailures(scope, selection) : discardFailures(scope, selection)),

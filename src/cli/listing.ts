@@ -3,6 +3,7 @@ import type { ListDocument } from "../control-plane/contract.ts";
 import type { ListQuery } from "../control-plane/queries.ts";
 import { type Invocation, usageError } from "./command.ts";
 import type { Output } from "./output.ts";
+import { oneLine } from "./printable.ts";
 
 /** Adds the options of every list. */
 export function defineListing(command: Command): Command {
@@ -41,8 +42,9 @@ export interface ListTable<Item> {
 
 /** Rows of cells as lines in which each column begins at one place. */
 export function columns(rows: readonly (readonly string[])[]): readonly string[] {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => (row[column] ?? "").length)));
-  return rows.map((row) => row.map((cell, column) => (column === row.length - 1 ? cell : cell.padEnd(widths[column] ?? 0))).join("  "));
+  const printed = rows.map((row) => row.map(oneLine));
+  const widths = (printed[0] ?? []).map((_, column) => Math.max(...printed.map((row) => (row[column] ?? "").length)));
+  return printed.map((row) => row.map((cell, column) => (column === row.length - 1 ? cell : cell.padEnd(widths[column] ?? 0))).join("  "));
 }
 
 /** What is known of one thing; null is not. */

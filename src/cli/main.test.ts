@@ -1,14 +1,16 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough, Writable } from "node:stream";
 import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import type { Environment } from "../config/resolved-config.ts";
+import { ReplicationError } from "../domain/error.ts";
 import { COMMANDS, LATER_COMMANDS } from "./commands.ts";
 import { main } from "./main.ts";
+import { Output } from "./output.ts";
 
 const BIN = fileURLToPath(new URL("../../bin/replicast.js", import.meta.url));
 const VALID = `rules:
@@ -44,6 +46,7 @@ describe("exit codes", () => {
     ["validate --jsn", 2, /error: unknown option '--jsn'\ntry: --json/],
     ["validate extra", 2, /error: too many arguments.*\ntry: /],
     ["--config", 2, /error: option .*argument missing\ntry: /],
+    ["-c . validate", 2, /error: the config .* cannot be read \(EISDIR\)\ntry: name the file in that directory/],
     ["-c absent.yaml validate", 2, /error: the config absent\.yaml does not exist\ntry: /],
     ["validate --config wrong.yaml", 2, /error: wrong\.yaml has 2 problems[\s\S]*\ntry: /],
     ["config -c wrong.yaml", 2, /error: wrong\.yaml has 2 problems/],
@@ -62,6 +65,15 @@ describe("exit codes", () => {
 });
 
 describe("help", () => {
+  it("is also what help and help COMMAND ask for, and tells of the options of every command", async () => {
+    assert.equal((await run(["help"])).stdout, (await run(["--help"])).stdout);
+    const { code, stdout } = await run(["help", "verify"]);
+    assert.deepEqual([code, stdout], [0, (await run(["verify", "--help"])).stdout]);
+    for (const option of ["--strict", "--config", "--json", "--server", "REPLICAST_TOKEN"]) assert.ok(stdout.includes(option), option);
+    assert.equal((await run(["version"])).stdout, (await run(["--version"])).stdout);
+    assert.equal((await run(["help", "nothing"])).code, 2);
+  });
+
   for (const name of Object.keys(COMMANDS)) {
     it(`of ${name} has an example`, async () => {
       assert.match((await run([name, "--help"])).stdout, new RegExp(`Examples:\\n  \\$ replicast .*${name}`));
@@ -126,12 +138,49 @@ describe("init", () => {
   });
 });
 
+describe("a server", () => {
+  it("that a command has no use for is warned of where it was given by hand", async () => {
+    assert.match((await run(["validate", "--server", "http://127.0.0.1:1"])).stderr, /^warning: --server has no effect: validate /m);
+    const env = { TOKEN: "hunter22", REPLICAST_SERVER: "http://127.0.0.1:1" };
+    assert.doesNotMatch((await run(["validate"], env)).stderr, /warning/);
+  });
+});
+
 describe("streams", () => {
   it("ends quietly when nobody reads stdout", async () => {
     const broken = new Writable({ write: (_chunk, _encoding, done) => done(Object.assign(new Error("write EPIPE"), { code: "EPIPE" })) });
     const stderr = new PassThrough();
     assert.equal(await main(["config", "-q"], { TOKEN: "t" }, { stdout: broken, stderr, cwd: directory }), 0);
     assert.equal(stderr.read(), null);
+  });
+
+  it("fails where what it printed was not all written, as on a full disk", async () => {
+    const full = new Writable({ write: (_chunk, _encoding, done) => done(Object.assign(new Error("no space left"), { code: "ENOSPC" })) });
+    const stderr = new PassThrough();
+    assert.equal(await main(["config", "-q"], { TOKEN: "t" }, { stdout: full, stderr, cwd: directory }), 1);
+    assert.match(String(stderr.read()), /^warning: stdout cannot be written: no space left\n$/);
+  });
+
+  it("never lets an error stand without what to try", () => {
+    const stderr = new PassThrough();
+    const output = new Output({ stdout: new PassThrough(), stderr, json: false, quiet: true, verbose: false, color: false });
+    for (const error of [new ReplicationError("AccessDenied", "no"), new Error("no"), "no"]) {
+      output.error(error);
+      assert.match(String(stderr.read()), /^error: no\ntry: .*-v.*\n$/);
+    }
+  });
+
+  it("draws within the width of a terminal, also of one that does not know it, and takes away only what was drawn", async () => {
+    for (const columns of [40, 0]) {
+      const stderr = Object.assign(new PassThrough(), { isTTY: true, columns });
+      const output = new Output({ stdout: new PassThrough(), stderr, json: false, quiet: false, verbose: false, color: false });
+      output.release();
+      assert.equal(stderr.read(), null);
+      output.status("12 objects  3/s");
+      assert.equal(String(stderr.read()), "\r\u001b[K12 objects  3/s");
+      output.release();
+      assert.equal(String(stderr.read()), "\r\u001b[K");
+    }
   });
 
   it("shows stacks with -v only", async () => {
@@ -142,6 +191,19 @@ describe("streams", () => {
 describe("bin/replicast.js", () => {
   const child = (args: readonly string[]) =>
     spawnSync(process.execPath, [BIN, ...args], { cwd: directory, encoding: "utf8", env: { TOKEN: "t" } });
+
+  it("fails where its own stdout is full", { skip: !existsSync("/dev/full") }, () => {
+    const full = openSync("/dev/full", "w");
+    const { status, stderr } = spawnSync(process.execPath, [BIN, "config", "-q"], {
+      cwd: directory,
+      encoding: "utf8",
+      env: { TOKEN: "t" },
+      stdio: ["ignore", full, "pipe"],
+    });
+    closeSync(full);
+    assert.equal(status, 1, stderr);
+    assert.match(stderr, /^warning: stdout cannot be written: .*ENOSPC/);
+  });
 
   it("passes on results and exit codes", () => {
     assert.equal(child(["--version"]).status, 0);

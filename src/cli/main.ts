@@ -5,12 +5,14 @@ import type { CommandModule, GlobalOptions } from "./command.ts";
 import { usageError } from "./command.ts";
 import { COMMANDS, LATER_COMMANDS } from "./commands.ts";
 import { EXIT, exitCodeOf, Output, type Sink } from "./output.ts";
+import type { Source } from "./question.ts";
 import { version } from "./version.ts";
 
-/** Where a command prints and which directory it works in. @defaultValue those of the process */
+/** Where a command prints and asks, and which directory it works in. @defaultValue those of the process */
 export interface Surroundings {
   readonly stdout: Sink;
   readonly stderr: Sink;
+  readonly stdin?: Source | undefined;
   readonly cwd?: string | undefined;
 }
 
@@ -18,11 +20,13 @@ export interface Surroundings {
  * Runs one command line (without `node` and the script) and resolves with its exit code: 0 done, 1 failed, 2 usage or config, 3 differences
  * found, 130 interrupted. Never rejects and never ends the process.
  */
-export async function main(argv: readonly string[], env: Environment, surroundings: Surroundings = ownSurroundings()): Promise<number> {
-  const { stdout, stderr, cwd } = surroundings;
+export async function main(words: readonly string[], env: Environment, surroundings: Surroundings = ownSurroundings()): Promise<number> {
+  const { stdout, stderr, stdin = process.stdin, cwd } = surroundings;
+  const argv = asOption(words);
   const output = new Output({ stdout, stderr, ...outputFlags(argv, env) });
   try {
-    return await dispatch({ argv, env, cwd, output, stdout, stderr });
+    const code = await dispatch({ argv, env, cwd, output, stdin, stdout, stderr });
+    return code === EXIT.done && output.isIncomplete ? EXIT.failed : code;
   } catch (error) {
     output.error(error);
     return exitCodeOf(error);
@@ -36,6 +40,7 @@ interface Dispatch {
   readonly env: Environment;
   readonly cwd: string | undefined;
   readonly output: Output;
+  readonly stdin: Source;
   readonly stdout: Sink;
   readonly stderr: Sink;
 }
@@ -64,9 +69,11 @@ interface Defining {
 function define(command: Command, { call, program, module, onExit }: Defining): void {
   module.define(command);
   command.action(async () => {
-    const { output, env, cwd } = call;
+    const { output, stdin, env, cwd } = call;
     const global = globalOptions(program, env);
-    onExit(await module.run({ output, env, cwd, global, args: command.args, options: command.opts() }));
+    if (program.opts().server !== undefined && COMMANDS[command.name()]?.asksDaemon !== true)
+      output.warn(`--server has no effect: ${command.name()} works in this process`);
+    onExit(await module.run({ output, stdin, env, cwd, global, args: command.args, options: command.opts() }));
   });
 }
 
@@ -75,13 +82,14 @@ function buildProgram({ stdout, stderr }: Dispatch): Command {
     .description("S3 replication that people can leave alone")
     .version(version(), "-V, --version", "print the version")
     .option("-c, --config <file>", "the config (else REPLICAST_CONFIG, else ./replicast.yaml)")
-    .option("--server <url>", "talk to a running daemon (else REPLICAST_SERVER)")
+    .option("--server <url>", "talk to a running daemon (else REPLICAST_SERVER); its token is in REPLICAST_TOKEN")
     .option("--json", "print JSON on stdout: one document, or a line each for streams")
     .option("-q, --quiet", "print results and errors only")
     .option("-v, --verbose", "print more, and stacks of errors")
     .option("--no-color", "print without colours")
     .option("--yes", "answer yes to every question")
     .helpCommand(false)
+    .configureHelp({ showGlobalOptions: true })
     .addHelpText("after", "\nExamples:\n  $ replicast init\n  $ replicast validate\n  $ replicast validate --help")
     .configureOutput({
       writeOut: (text) => void stdout.write(text),
@@ -134,6 +142,15 @@ function commandName(argv: readonly string[]): string | undefined {
     else if (!word.startsWith("-")) return word;
   }
   return undefined;
+}
+
+/** `help`, `help COMMAND` and `version`, which hands type by habit, as the options that they mean. */
+function asOption(argv: readonly string[]): readonly string[] {
+  const name = commandName(argv);
+  if (name === "version") return ["--version"];
+  if (name !== "help") return argv;
+  const about = argv.slice(argv.indexOf(name) + 1).filter((word) => !word.startsWith("-"));
+  return [...about.slice(0, 1), "--help"];
 }
 
 /** What must be known before the words have been parsed, since parsing itself may fail and print. */

@@ -3,6 +3,7 @@ import { examples, type Invocation, usageError } from "./command.ts";
 import { defineListing, listingOf, listingQuery } from "./listing.ts";
 import { read } from "./operate.ts";
 import { EXIT } from "./output.ts";
+import { oneLine } from "./printable.ts";
 import { query } from "./server.ts";
 import { entryLine } from "./status.ts";
 
@@ -24,7 +25,7 @@ export async function run(invocation: Invocation): Promise<number> {
   const path = `/api/v1/objects${query(listingQuery(listing))}`;
   const document = await read(invocation, path, (inspection) => inspection.objects(listing));
   if (output.json) await output.document(document);
-  else for (const item of document.items) await output.line(`${item.bucket ?? "?"}/${item.key}  ${entryLine(item)}`);
+  else for (const item of document.items) await output.line(`${item.bucket ?? "?"}/${oneLine(item.key)}  ${entryLine(item)}`);
   if (!output.json && document.nextToken !== null) output.info(`more: --next-token ${document.nextToken}`);
   return EXIT.done;
 }

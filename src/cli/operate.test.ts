@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import { after, afterEach, before, beforeEach, describe, it } from "node:test";
+import { createCertificate } from "../../test/support/certificate.ts";
 import { openState } from "../app/state.ts";
 import { loadConfig } from "../config/load.ts";
 import { createHandler, type HandlerOptions } from "../control-plane/handler.ts";
@@ -51,11 +52,11 @@ function open(): Promise<State> {
   return openState(loadConfig({ configPath: undefined, env: {}, cwd: directory }), "daemon");
 }
 
-/** Makes a state in which two objects failed and one delete is held. */
-async function seed(): Promise<void> {
+/** Makes a state in which two objects, and the others named, failed and one delete is held. */
+async function seed(...others: readonly string[]): Promise<void> {
   const state = await open();
   const row = (key: string, fields: Partial<LedgerEntry>) => ({ route: ROUTE, entry: { ...blankEntry({ ...ROUTE, key }), ...fields } });
-  await state.ledger.adopt([row("raw/x y", FAILED), row("raw/z", FAILED), row("raw/gone", HELD)]);
+  await state.ledger.adopt([row("raw/x y", FAILED), row("raw/z", FAILED), row("raw/gone", HELD), ...others.map((key) => row(key, FAILED))]);
   await state.safeguards.saveGate(ROUTE, { ...OPEN_GATE, shutAt: 1 });
   await state.close();
 }
@@ -77,7 +78,7 @@ async function json(line: string) {
 }
 
 describe("without a daemon", () => {
-  beforeEach(seed);
+  beforeEach(() => seed());
 
   it("failures are listed, shown, tried again and discarded in the state itself", async () => {
     const { items } = await json("failures list");
@@ -135,7 +136,7 @@ describe("without a daemon", () => {
     assert.match((await run("status photos")).stdout, /^photos {2}PAUSED/);
     assert.deepEqual(await json("resume photos"), { schemaVersion: 1, rule: "photos", state: "ACTIVE" });
     const unknown = await run("pause nope");
-    assert.equal(unknown.code, 1);
+    assert.equal(unknown.code, 2);
     assert.match(unknown.stderr, /^error: no rule has the id "nope"\ntry: known rules: photos, spare/);
   });
 
@@ -149,6 +150,12 @@ describe("without a daemon", () => {
     assert.match((await run(["explain", "http://127.0.0.1:1/photos/raw/new"])).stdout, /nothing is known of it/);
     assert.match((await run(["explain", "http://127.0.0.1:1/other/k"])).stdout, /no rule names/);
     assert.equal((await run("explain nonsense")).code, 2);
+  });
+
+  it("an object is found by every name of its bucket, and called by the one in the rules", async () => {
+    const { bucket, entries } = JSON.parse((await run(["status", "http://localhost:1/photos/raw/x%20y", "--json"])).stdout);
+    assert.deepEqual([bucket, entries[0].status], ["http://127.0.0.1:1/photos", "FAILED"]);
+    assert.match((await run(["explain", "http://localhost:1/photos/raw/x%20y"])).stdout, /^http:\/\/127\.0\.0\.1:1\/photos\/raw\/x y$/m);
   });
 
   it("conflicts: none are there", async () => {
@@ -169,6 +176,26 @@ describe("without a daemon", () => {
   });
 });
 
+describe("keys with control characters", () => {
+  const odd = "raw/new\nline \u001b[31m\u009b";
+  const written = "raw/new\\nline \\u001b[31m\\u009b";
+  beforeEach(() => seed(odd));
+
+  it("are printed on one line of their own, and tell the terminal nothing", async () => {
+    for (const line of ["objects list", "failures list"]) {
+      const { stdout } = await run(line);
+      assert.ok(stdout.includes(written), stdout);
+      assert.ok(!stdout.includes(odd) && !stdout.includes("\u001b"), line);
+    }
+    assert.ok((await run(["explain", `http://127.0.0.1:1/photos/${encodeURIComponent(odd)}`])).stdout.includes(written));
+  });
+
+  it("are exact in JSON", async () => {
+    const { items } = await json("objects list");
+    assert.ok(items.some(({ key }: { key: string }) => key === odd));
+  });
+});
+
 describe("usage", () => {
   const table: readonly (readonly [line: string, stderr: RegExp])[] = [
     ["failures", /missing required argument/],
@@ -178,10 +205,17 @@ describe("usage", () => {
     ["failures redrive x --all", /exclude each other/],
     ["failures show", /one id is needed/],
     ["failures list --limit 0", /--limit is a whole number/],
+    ["failures list f1", /error: list takes no "f1"\ntry: .*show ID/],
+    ["deletes list d1", /error: list takes no "d1"/],
+    ["conflicts list c1", /error: list takes no "c1"/],
+    ["status http://127.0.0.1:1/photos/100%", /is not percent-encoded.*\ntry: .*%25/],
+    ["status http://127.0.0.1:1/photos/", /names no object\ntry: BUCKET\/KEY/],
     ["deletes drop", /error: deletes has no "drop"/],
     ["conflicts fix", /error: conflicts has no "fix"/],
     ["conflicts resolve x", /try: --winner BUCKET/],
     ["pause", /missing required argument/],
+    ["verify http://127.0.0.1:1/photos", /"http:\/\/127\.0\.0\.1:1\/photos" is one bucket\ntry: name a rule, or the source/],
+    ["sync a:photos", /"a:photos" is one bucket/],
     ["status --server nonsense", /is no address of a daemon/],
   ];
   for (const [line, stderr] of table) {
@@ -236,6 +270,25 @@ describe("with a daemon", () => {
     assert.deepEqual(await state.safeguards.pausedRules(), ["photos"]);
   });
 
+  it("behind a path of a proxy is asked there", async () => {
+    const env = { REPLICAST_TOKEN: "the-admin-token" };
+    const { code } = await run(`status --server ${server.url}/proxied/`, env);
+    assert.deepEqual([code, asked], [1, ["GET /proxied/api/v1/status"]]);
+  });
+
+  it("whose certificate nobody knows is told from one that is not there", async () => {
+    const { certificatePem, privateKeyPem } = createCertificate();
+    const tls = { certFile: join(directory, "cert.pem"), keyFile: join(directory, "key.pem") };
+    writeFileSync(tls.certFile, certificatePem);
+    writeFileSync(tls.keyFile, privateKeyPem);
+    const handler = { fetch: async () => new Response("{}"), receive: async () => undefined };
+    const secure = await serve(handler, { host: "127.0.0.1", port: 0, tokens: [], tls });
+    const { code, stderr } = await run(`status --server ${secure.url}`);
+    assert.equal(code, 1);
+    assert.match(stderr, /^error: the certificate of https:.* is not trusted: .*\ntry: set NODE_EXTRA_CA_CERTS/);
+    await secure.close(0);
+  });
+
   it("that --server names, everything is asked of it", async () => {
     const env = { REPLICAST_SERVER: server.url, REPLICAST_TOKEN: "the-admin-token" };
     const { items } = JSON.parse((await run("failures list --json --limit 1", env)).stdout);
@@ -245,6 +298,9 @@ describe("with a daemon", () => {
     }
     assert.match((await run(["explain", OBJECT], env)).stdout, /FAILED/);
     assert.equal(asked.length, 6);
+    assert.equal((await run("pause nope", env)).code, 2);
+    assert.equal((await run("failures show nope", env)).code, 1);
+    assert.equal((await run("objects list --status done", env)).code, 2);
     const wrong = await run("pause photos", { ...env, REPLICAST_TOKEN: "wrong" });
     assert.equal(wrong.code, 1);
     assert.match(wrong.stderr, /try: set REPLICAST_TOKEN/);

@@ -1,7 +1,8 @@
 import type { Inspection } from "../app/inspection.ts";
 import type { Listen, ResolvedConfig } from "../config/resolved-config.ts";
 import type { OperationScope } from "../control-plane/operations.ts";
-import { isReplicationError } from "../domain/error.ts";
+import { parseBucketReference } from "../domain/bucket-reference.ts";
+import { isReplicationError, ReplicationError } from "../domain/error.ts";
 import { type Invocation, usageError } from "./command.ts";
 import { askServer, givenServer, type Server, tellServer } from "./server.ts";
 
@@ -10,11 +11,28 @@ export async function inspection({ global, env, cwd }: Invocation): Promise<Insp
   return inspectionOf(await configOf({ global, env, cwd }), env);
 }
 
-/** Reads a document: of the daemon of `--server`, else of the state itself. */
-export async function read<T>(invocation: Invocation, path: string, fromState: (inspection: Inspection) => Promise<T>): Promise<T> {
+/**
+ * Reads a document: of the daemon of `--server`, else of the state itself.
+ *
+ * @throws `ConfigInvalid` where what was asked for cannot be
+ */
+export function read<T>(invocation: Invocation, path: string, fromState: (inspection: Inspection) => Promise<T>): Promise<T> {
   const { server } = invocation.global;
-  return server === undefined ? fromState(await inspection(invocation)) : askServer(server, path, invocation.env);
+  return asUsage(async () => (server === undefined ? fromState(await inspection(invocation)) : askServer(server, path, invocation.env)));
 }
+
+/** What a person asked for wrongly is a mistake of the command line, whoever found it. */
+async function asUsage<T>(ask: () => Promise<T>): Promise<T> {
+  try {
+    return await ask();
+  } catch (error) {
+    const isWrong = isReplicationError(error) && error.code === "InvalidRequest" && (error.at.status ?? WRONG_REQUEST) === WRONG_REQUEST;
+    if (!isWrong) throw error;
+    throw new ReplicationError("ConfigInvalid", error.message, { hint: error.hint, cause: error });
+  }
+}
+
+const WRONG_REQUEST = 400;
 
 /** The same change, as the daemon is asked for it and as it is made on the state itself. */
 export interface Operation<T> {
@@ -43,6 +61,11 @@ export async function operate<T>(invocation: Invocation, operation: Operation<T>
       throw isCode(error, "StoreUnreachable") ? locked : error;
     });
   }
+}
+
+/** As {@link operate}, on rules that a person named. @throws `ConfigInvalid` where the config has none of that name */
+export function operateOnRules<T>(invocation: Invocation, operation: Operation<T>): Promise<T> {
+  return asUsage(() => operate(invocation, operation));
 }
 
 async function configOf({ global, env, cwd }: Pick<Invocation, "global" | "env" | "cwd">): Promise<ResolvedConfig> {
@@ -74,14 +97,11 @@ function isCode(error: unknown, code: string): boolean {
   return isReplicationError(error) && error.code === code;
 }
 
-/** The bucket and the key of BUCKET/KEY as the API wants them: apart. */
+/** The bucket and the key of BUCKET/KEY as the API wants them: apart. @throws `ConfigInvalid` where it names no object */
 export function splitObject(reference: string): { readonly bucket: string; readonly key: string } {
-  const scheme = reference.indexOf("://");
-  const isUrl = /^https?:/i.test(reference);
-  const start = scheme < 0 ? 0 : isUrl ? reference.indexOf("/", scheme + 3) + 1 : scheme + 3;
-  const slash = reference.indexOf("/", start);
-  if (slash < 0 || slash === reference.length - 1)
-    throw usageError(`"${reference}" names no object`, "BUCKET/KEY, such as a:photos/2024/x.jpg");
-  const key = reference.slice(slash + 1);
-  return { bucket: reference.slice(0, slash), key: isUrl ? decodeURIComponent(key) : key };
+  const { key } = parseBucketReference(reference);
+  if (key === undefined) throw usageError(`"${reference}" names no object`, "BUCKET/KEY, such as a:photos/2024/x.jpg");
+  const scheme = /^[a-z0-9]+:\/\//i.exec(reference)?.[0] ?? "";
+  const slashes = /^https?:/i.test(scheme) ? /^[^/]*\/[^/]*/ : /^[^/]*/;
+  return { bucket: scheme + (slashes.exec(reference.slice(scheme.length))?.[0] ?? ""), key };
 }

@@ -1,9 +1,10 @@
-import { isReplicationError, type ReplicationError, toReplicationError } from "../domain/error.ts";
+import { type ReplicationError, toReplicationError } from "../domain/error.ts";
+import { lines } from "./printable.ts";
 
 export const EXIT = { done: 0, failed: 1, usage: 2, different: 3, interrupted: 130 } as const;
 
 /** A stream to print on: a process's own, or one that a test captures. */
-export type Sink = NodeJS.WritableStream & { readonly isTTY?: boolean; readonly columns?: number };
+export type Sink = NodeJS.WritableStream & { readonly isTTY?: boolean; readonly columns?: number; readonly errored?: Error | null };
 
 export interface OutputOptions {
   readonly stdout: Sink;
@@ -27,6 +28,7 @@ export class Output {
   readonly #options: OutputOptions;
   readonly #closed = new AbortController();
   #status = "";
+  #isIncomplete = false;
 
   constructor(options: OutputOptions) {
     this.json = options.json;
@@ -42,18 +44,24 @@ export class Output {
     return this.#closed.signal;
   }
 
+  /** Is true where a part of the results could not be printed for another reason than that nobody reads them. */
+  get isIncomplete(): boolean {
+    const { errored } = this.#options.stdout; // of a write that was not told of yet; a process's own stdout forgets it afterwards
+    return this.#isIncomplete || (errored != null && !isGone(errored));
+  }
+
   /** Is true where a line on stderr can be drawn again and again. */
   get drawsStatus(): boolean {
     return this.#options.stderr.isTTY === true && !this.quiet;
   }
 
   get columns(): number {
-    return this.#options.stderr.columns ?? 80;
+    return this.#options.stderr.columns || 80; // a terminal may not know its own width
   }
 
   /** Prints a line of a result. Resolves when more may be written. */
   async line(text: string): Promise<void> {
-    await this.#result(`${text}\n`);
+    await this.#result(`${lines(text)}\n`);
   }
 
   /** Prints the one document of `--json`. `schemaVersion` comes first in it. */
@@ -68,26 +76,26 @@ export class Output {
 
   /** Prints what is good to know on stderr; nothing with `-q`. */
   info(text: string): void {
-    if (!this.quiet) this.#aside(text);
+    if (!this.quiet) this.#aside(lines(text));
   }
 
   /** Prints what must be known on stderr, also with `-q`. */
   warn(text: string): void {
-    this.#aside(`${this.#red("warning:")} ${text}`);
+    this.#aside(`${this.#red("warning:")} ${lines(text)}`);
   }
 
-  /** Prints `error: …` and `try: …`; the stack with `-v` only. */
+  /** Prints `error: …` and `try: …`; with `-v` the stack too, which then is what there is to try where the error knows no better. */
   error(thrown: unknown): void {
     const error = toReplicationError(thrown);
-    this.#aside(`${this.#red("error:")} ${sentence(error)}`);
-    if (error.hint !== undefined) this.#aside(`try: ${error.hint}`);
-    else if (!isReplicationError(thrown) && !this.verbose) this.#aside("try: the same with -v, which shows where it happened");
-    if (this.verbose) this.#aside(stackOf(error));
+    this.#aside(`${this.#red("error:")} ${lines(sentence(error))}`);
+    if (error.hint !== undefined) this.#aside(`try: ${lines(error.hint)}`);
+    else if (!this.verbose) this.#aside("try: the same with -v, which shows where it happened");
+    if (this.verbose) this.#aside(lines(stackOf(error)));
   }
 
   /** Draws `text` as the last line of a terminal, in place of the one before; '' takes it away. Does nothing elsewhere. */
   status(text: string): void {
-    if (!this.drawsStatus) return;
+    if (!this.drawsStatus || (text === "" && this.#status === "")) return;
     this.#status = text.slice(0, this.columns - 1);
     this.#options.stderr.write(CLEAR_LINE + this.#status);
   }
@@ -124,9 +132,17 @@ export class Output {
   }
 
   #onStdoutError = (error: NodeJS.ErrnoException): void => {
-    if (error.code !== "EPIPE" && error.code !== "ERR_STREAM_DESTROYED") this.warn(`stdout cannot be written: ${error.message}`);
+    if (!isGone(error)) {
+      this.#isIncomplete = true;
+      this.warn(`stdout cannot be written: ${error.message}`);
+    }
     this.#closed.abort();
   };
+}
+
+/** Whether it says that the reader went away. */
+function isGone(error: NodeJS.ErrnoException): boolean {
+  return error.code === "EPIPE" || error.code === "ERR_STREAM_DESTROYED";
 }
 
 /** The exit code of a command that threw. */

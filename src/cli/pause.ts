@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import type { RuleStateDocument } from "../control-plane/contract.ts";
 import { examples, type Invocation } from "./command.ts";
-import { operate } from "./operate.ts";
+import { operateOnRules } from "./operate.ts";
 import { EXIT } from "./output.ts";
 
 export function define(command: Command): void {
@@ -17,7 +17,7 @@ export function run(invocation: Invocation): Promise<number> {
 export async function setPaused(invocation: Invocation, paused: boolean): Promise<number> {
   const [rule = ""] = invocation.args;
   const operations = await import("../control-plane/operations.ts");
-  const document = await operate<RuleStateDocument>(invocation, {
+  const document = await operateOnRules<RuleStateDocument>(invocation, {
     path: `/api/v1/rules/${encodeURIComponent(rule)}/${paused ? "pause" : "resume"}`,
     body: {},
     onState: (scope) => operations.setPaused(scope, rule, paused),

@@ -1,6 +1,7 @@
 import { handOverFile } from "../app/provisioning/hand-overs.ts";
-import type { ProvisionedChange, ProvisionPlan } from "../app/provisioning/provision.ts";
+import type { CopiedPair, ProvisionedChange, ProvisionPlan } from "../app/provisioning/provision.ts";
 import { ReplicationError, toRecordedError, toReplicationError } from "../domain/error.ts";
+import { copyDocument } from "./copy-report.ts";
 import type { Output } from "./output.ts";
 
 const SIGNS = { create: "+", update: "~", delete: "-" } as const;
@@ -20,11 +21,18 @@ export interface PlanPrint {
   readonly changes: readonly ProvisionedChange[];
   /** Problems do not fail the command. @defaultValue false */
   readonly isAllowed?: boolean;
+  /** What became of existing objects that replicast copies, where that is over. */
+  readonly copied?: readonly CopiedPair[] | undefined;
 }
 
 /** Prints changes grouped by what they are about, one a line, then what else a person should know. */
-export async function printPlan(output: Output, plan: ProvisionPlan, { changes, isAllowed = false }: PlanPrint): Promise<void> {
-  if (output.json) return output.document(planDocument(plan, changes));
+export async function printPlan(
+  output: Output,
+  plan: ProvisionPlan,
+  { changes, isAllowed = false, copied = [] }: PlanPrint,
+): Promise<void> {
+  if (output.json)
+    return output.document({ ...planDocument(plan, changes), ...(copied.length === 0 ? {} : { backfill: copyDocument(copied) }) });
   await printParts(output, plan, changes);
   for (const { subject, message, hint } of plan.problems) {
     const text = `${subject}: ${message}`;

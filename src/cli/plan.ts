@@ -21,8 +21,8 @@ export async function run(invocation: Invocation): Promise<number> {
       const changes = plan.steps.flatMap((step) => step.changes);
       const allowed = isAllowed(plan.problems, invocation);
       await printPlan(output, plan, { changes, isAllowed: allowed });
-      if (plan.problems.length > 0) return allowed ? EXIT.done : EXIT.failed;
-      if (changes.length === 0) output.info("nothing has to change");
+      if (!allowed) return EXIT.failed;
+      if (changes.length === 0 && plan.problems.length === 0) output.info("nothing has to change");
       return options["exitCode"] === true && plan.steps.length > 0 ? EXIT.different : EXIT.done;
     }),
   );

@@ -4,7 +4,7 @@ import { it } from "node:test";
 import { Output } from "./output.ts";
 import { formatBytes, Progress } from "./progress.ts";
 
-function shown(options: { readonly isTTY?: boolean; readonly quiet?: boolean }) {
+function shown(options: { readonly isTTY?: boolean; readonly quiet?: boolean; readonly noun?: string }) {
   const stderr = Object.assign(new PassThrough(), { isTTY: options.isTTY === true, columns: 100 });
   const output = new Output({
     stdout: new PassThrough(),
@@ -15,13 +15,16 @@ function shown(options: { readonly isTTY?: boolean; readonly quiet?: boolean }) 
     color: false,
   });
   let time = 0;
-  const progress = new Progress({ output, now: () => time });
+  const progress = new Progress({ output, noun: options.noun, now: () => time });
+  const after = (ms: number) => {
+    time = ms;
+  };
   const at = (ms: number, done: number) => {
     time = ms;
     progress.update({ done, total: 1000, bytes: done * 1024, totalBytes: 1000 * 1024 });
   };
   const text = () => String(stderr.read() ?? "");
-  return { output, progress, at, text };
+  return { output, progress, at, after, text };
 }
 
 it("prints a line per 10 s where stderr is no terminal", () => {
@@ -43,6 +46,14 @@ it("redraws one line on a terminal, keeps it below other lines, and takes it awa
   assert.match(text(), /^\r\u001b\[Kby the way\n10\/1000/);
   progress.stop();
   assert.equal(text(), "\r\u001b[K");
+});
+
+it("leaves bytes out where none are counted", () => {
+  const { progress, text, after } = shown({ noun: "objects compared" });
+  after(10_000);
+  progress.update({ done: 50 });
+  assert.equal(text(), "50 objects compared  5.0/s\n");
+  progress.stop();
 });
 
 it("is silent with -q", () => {

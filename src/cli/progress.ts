@@ -4,7 +4,7 @@ import type { Output } from "./output.ts";
 export interface ProgressState {
   readonly done: number;
   readonly total?: number | undefined;
-  readonly bytes: number;
+  readonly bytes?: number | undefined;
   readonly totalBytes?: number | undefined;
 }
 
@@ -33,7 +33,7 @@ export class Progress {
   readonly #noun: string;
   readonly #now: () => number;
   readonly #timer: NodeJS.Timeout;
-  #samples: Sample[];
+  readonly #samples: Sample[];
   #shownAt: number;
 
   constructor(options: ProgressOptions) {
@@ -41,7 +41,7 @@ export class Progress {
     this.#noun = options.noun ?? "objects";
     this.#now = options.now ?? (() => performance.now());
     this.#shownAt = this.#now();
-    this.#samples = [{ at: this.#shownAt, state: { done: 0, bytes: 0 } }];
+    this.#samples = [{ at: this.#shownAt, state: { done: 0 } }];
     this.#timer = setInterval(() => this.#show(), REDRAW_MS);
     this.#timer.unref();
   }
@@ -49,11 +49,12 @@ export class Progress {
   /** Tells the present totals; shows them where it is time. */
   update(state: ProgressState): void {
     const at = this.#now();
-    const last = this.#samples.at(-1);
-    const kept =
-      last !== undefined && this.#samples.length > 1 && at - last.at < REDRAW_MS / 2 ? this.#samples.slice(0, -1) : this.#samples;
-    const recent = kept.filter((sample, index) => at - sample.at <= WINDOW_MS || index === kept.length - 1);
-    this.#samples = [...recent, { at: kept === this.#samples ? at : (last?.at ?? at), state }];
+    const samples = this.#samples;
+    const last = samples.at(-1);
+    const replaces = last !== undefined && samples.length > 1 && at - last.at < REDRAW_MS / 2;
+    if (replaces) samples.pop();
+    while (samples.length > 1 && at - (samples[0] as Sample).at > WINDOW_MS) samples.shift();
+    samples.push({ at: replaces ? last.at : at, state });
     this.#show();
   }
 
@@ -76,23 +77,19 @@ export class Progress {
 
 function describe(samples: readonly Sample[], { now, noun }: { readonly now: number; readonly noun: string }): string {
   const first = samples[0];
-  const state = samples.at(-1)?.state ?? { done: 0, bytes: 0 };
+  const state: ProgressState = samples.at(-1)?.state ?? { done: 0 };
   const seconds = Math.max((now - (first?.at ?? now)) / 1000, 0.001);
   const rate = (state.done - (first?.state.done ?? 0)) / seconds;
-  const bytesRate = (state.bytes - (first?.state.bytes ?? 0)) / seconds;
+  const bytesRate = ((state.bytes ?? 0) - (first?.state.bytes ?? 0)) / seconds;
   const total = state.total === undefined ? "" : `/${state.total}`;
-  const parts = [
-    `${state.done}${total} ${noun}`,
-    `${rate.toFixed(rate < 10 ? 1 : 0)}/s`,
-    formatBytes(state.bytes),
-    `${formatBytes(bytesRate)}/s`,
-  ];
+  const bytes = state.bytes === undefined ? [] : [formatBytes(state.bytes), `${formatBytes(bytesRate)}/s`];
+  const parts = [`${state.done}${total} ${noun}`, `${rate.toFixed(rate < 10 ? 1 : 0)}/s`, ...bytes];
   const eta = secondsLeft(state, rate, bytesRate);
   return (eta === undefined ? parts : [...parts, `ETA ${formatSeconds(eta)}`]).join("  ");
 }
 
 function secondsLeft(state: ProgressState, rate: number, bytesRate: number): number | undefined {
-  if (state.totalBytes !== undefined && bytesRate > 0) return Math.max(0, (state.totalBytes - state.bytes) / bytesRate);
+  if (state.totalBytes !== undefined && bytesRate > 0) return Math.max(0, (state.totalBytes - (state.bytes ?? 0)) / bytesRate);
   if (state.total !== undefined && rate > 0) return Math.max(0, (state.total - state.done) / rate);
   return undefined;
 }

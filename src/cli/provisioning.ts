@@ -15,7 +15,7 @@ export function provisionOptions(command: Command): Command {
     .option("--convert-v1", "put others' rules of S3's older replication schema into the newer one")
     .option("--replace", "remove others' replication rules from the sources")
     .option("--allow-engine-change", "let rules go from copy to native, or back")
-    .option("--backfill", "replicate existing objects of native rules too");
+    .option("--backfill", "bring existing objects of native rules over too: S3 by a batch job, or else this command by copies");
 }
 
 export function lockOption(command: Command): Command {

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { examples, type Invocation } from "./command.ts";
 import { interruptible } from "./interrupt.ts";
+import { withLockHint } from "./lock-hint.ts";
 import { EXIT } from "./output.ts";
 import { Progress } from "./progress.ts";
 
@@ -21,7 +22,8 @@ export async function run({ output, global, env, cwd }: Invocation): Promise<num
     let done = 0;
     const logger = { warn: (message: string) => output.warn(message), error: (message: string) => output.warn(message) };
     try {
-      const report = await rebuildLedger({ config, env, signal, logger, onOutcome: () => progress.update({ done: ++done, bytes: 0 }) });
+      const onOutcome = () => progress.update({ done: ++done, bytes: 0 });
+      const report = await withLockHint("stop that daemon first", () => rebuildLedger({ config, env, signal, logger, onOutcome }));
       progress.stop();
       if (output.json) await output.document(report);
       for (const { rule, compared, adopted, copied, held, failed } of output.json ? [] : report.rules)

@@ -1,6 +1,9 @@
 import type { Command } from "commander";
 import { examples, type Invocation } from "./command.ts";
+import { withLockHint } from "./lock-hint.ts";
 import { version } from "./version.ts";
+
+const LOCKED = "stop that process first: a state has one daemon; or give this one a state of its own";
 
 export function define(command: Command): void {
   command
@@ -13,5 +16,6 @@ export async function run({ global, env, cwd, options }: Invocation): Promise<nu
   const { loadConfig } = await import("../config/load.ts");
   const config = loadConfig({ configPath: global.config, env, cwd });
   const daemon = await import("../daemon/run.ts");
-  return daemon.run({ config, env, version: version(), verbose: global.verbose, untilIdle: options["untilIdle"] === true });
+  const untilIdle = options["untilIdle"] === true;
+  return withLockHint(LOCKED, () => daemon.run({ config, env, version: version(), verbose: global.verbose, untilIdle }));
 }

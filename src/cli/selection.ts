@@ -13,6 +13,12 @@ export function selectionOf(ids: readonly string[], options: Invocation["options
   return isAll ? { all: true } : { ids };
 }
 
+/** Refuses ids where an action takes none: whoever gave some means something else. */
+export function noIds(ids: readonly string[], usage: string): void {
+  const [id] = ids;
+  if (id !== undefined) throw usageError(`list takes no "${id}"`, usage);
+}
+
 /** The one id that `show` and `resolve` are about. */
 export function onlyId(ids: readonly string[], usage: string): string {
   const [id, ...others] = ids;

@@ -3,6 +3,7 @@ import type { BatchJobStatus, DestinationStatus, ObjectDocument, ObjectEntry, St
 import { examples, type Invocation } from "./command.ts";
 import { read, splitObject } from "./operate.ts";
 import { EXIT, type Output } from "./output.ts";
+import { oneLine } from "./printable.ts";
 import { formatBytes } from "./progress.ts";
 import { query } from "./server.ts";
 
@@ -80,7 +81,7 @@ function jobLine({ id, status, total, succeeded, failed }: BatchJobStatus): stri
 
 async function printObject(output: Output, object: ObjectDocument): Promise<void> {
   if (output.json) return output.document(object);
-  if (object.entries.length === 0) await output.line(`nothing is known of ${object.bucket}/${object.key}`);
+  if (object.entries.length === 0) await output.line(`nothing is known of ${object.bucket}/${oneLine(object.key)}`);
   for (const entry of object.entries) await output.line(entryLine(entry));
 }
 

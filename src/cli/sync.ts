@@ -1,13 +1,18 @@
 import { type Command, Option } from "commander";
 import type { SyncEvent, SyncSummary } from "../app/sync-buckets.ts";
+import { toRecordedError } from "../domain/error.ts";
 import type { Rule } from "../domain/rule.ts";
+import { tellBroken, unknown } from "./broken.ts";
 import { examples, type Invocation, usageError } from "./command.ts";
 import { interruptible } from "./interrupt.ts";
+import { withLockHint } from "./lock-hint.ts";
 import { EXIT, type Output } from "./output.ts";
+import { oneLine } from "./printable.ts";
 import { formatBytes, Progress } from "./progress.ts";
-import { chooseRules, chosenBuckets } from "./targets.ts";
+import { chooseRules, chosenCopies } from "./targets.ts";
 
 const CONCURRENCY = 64;
+const LOCKED = "leave it to that daemon, which compares by itself (schedule.sync); or stop it first";
 /** So many failures are shown one by one; the rest are counted. */
 const SHOWN_FAILURES = 20;
 
@@ -30,17 +35,17 @@ export function define(command: Command): void {
 /** Copies what is missing or different, now, in this process. Exits 1 where anything failed. */
 export async function run(invocation: Invocation): Promise<number> {
   const { args, env, options, output } = invocation;
-  const chosen = args.length > 1 ? await chosenBuckets(invocation) : await chooseRules(invocation, args[0]);
+  const chosen = args.length > 1 ? await chosenCopies(invocation) : await chooseRules(invocation, args[0]);
   return interruptible(async (signal) => {
     const { syncBuckets } = await import("../app/sync-buckets.ts");
-    const report = new Report(output, chosen.isConfigured);
+    const dryRun = options["dryRun"] === true;
+    const report = new Report(output, { configured: chosen.isConfigured, dryRun });
     try {
-      const dryRun = options["dryRun"] === true;
       const concurrency = options["concurrency"] as number;
       const onEvent = (event: SyncEvent, rule: Rule) => report.onEvent(event, rule);
       const onLeftToS3 = ({ id }: Rule) => output.info(`${id} is left to S3, which replicates it by itself`);
-      const results = await syncBuckets({ ...chosen, env, concurrency, dryRun, onEvent, onLeftToS3, signal });
-      return await report.end(results, dryRun);
+      const results = await withLockHint(LOCKED, () => syncBuckets({ ...chosen, env, concurrency, dryRun, onEvent, onLeftToS3, signal }));
+      return await report.end(results);
     } finally {
       report.stop();
     }
@@ -51,14 +56,16 @@ export async function run(invocation: Invocation): Promise<number> {
 class Report {
   readonly #output: Output;
   readonly #configured: boolean;
+  readonly #dryRun: boolean;
   readonly #progress: Progress;
   #done = 0;
   #bytes = 0;
   #failures = 0;
 
-  constructor(output: Output, configured: boolean) {
+  constructor(output: Output, { configured, dryRun }: { readonly configured: boolean; readonly dryRun: boolean }) {
     this.#output = output;
     this.#configured = configured;
+    this.#dryRun = dryRun;
     this.#progress = new Progress({ output });
   }
 
@@ -70,21 +77,25 @@ class Report {
     } else if (event.kind === "failed") {
       if (++this.#failures <= SHOWN_FAILURES) this.#output.warn(`${event.destination.id}: ${event.error.message}`);
     } else if (this.#output.json) {
+      const { key, destination, verdict, differs } = event;
+      void this.#output.item({ kind: verdict, rule: this.#configured ? rule.id : null, destination: destination.id, key, differs });
+    } else if (this.#dryRun) {
       const { key, destination, verdict } = event;
-      void this.#output.item({ kind: verdict, rule: this.#configured ? rule.id : null, destination: destination.id, key, differs: [] });
+      void this.#output.line(`${verdict.padEnd(9)}  ${this.#configured ? `${rule.id}  ` : ""}${destination.id}  ${oneLine(key)}`);
     }
   }
 
-  async end(results: readonly { readonly rule: Rule; readonly summaries: readonly SyncSummary[] }[], dryRun: boolean): Promise<number> {
+  async end(results: readonly { readonly rule: Rule; readonly summaries: readonly SyncSummary[] }[]): Promise<number> {
     this.stop();
     if (this.#failures > SHOWN_FAILURES) this.#output.warn(`and ${this.#failures - SHOWN_FAILURES} more`);
     for (const { rule, summaries } of results) {
       for (const summary of summaries) {
         if (this.#output.json) await this.#output.item(this.#toItem(rule, summary));
-        else await this.#output.line(`${this.#configured ? `${rule.id}  ` : ""}${toLine(summary, dryRun)}`);
+        else await this.#output.line(`${this.#configured ? `${rule.id}  ` : ""}${toLine(summary, this.#dryRun)}`);
       }
     }
-    return this.#failures > 0 ? EXIT.failed : EXIT.done;
+    const isBroken = tellBroken(this.#output, results, this.#configured);
+    return isBroken || this.#failures > 0 ? EXIT.failed : EXIT.done;
   }
 
   stop(): void {
@@ -92,23 +103,27 @@ class Report {
   }
 
   /** Under a rule that removes nothing, what only the destination has is as it should be. */
-  #toItem(rule: Rule, { destination, extra, ...counts }: SyncSummary): object {
+  #toItem(rule: Rule, { destination, error, extra, copied, failed, bytesCopied, ...counts }: SyncSummary): object {
     const explained = this.#configured ? { extra: 0, expected: extra } : { extra, expected: 0 };
+    const found = { ...counts, ...explained, pending: 0 };
     return {
       kind: "SUMMARY",
       rule: this.#configured ? rule.id : null,
       destination: destination.id,
-      ...counts,
-      ...explained,
-      pending: 0,
+      ...(error === undefined ? found : unknown(found)),
       bytesRead: 0,
+      copied,
+      failed,
+      bytesCopied,
+      ...(error === undefined ? {} : { error: toRecordedError(error) }),
     };
   }
 }
 
 function toLine(summary: SyncSummary, dryRun: boolean): string {
-  const { destination, compared, equal, missing, different, copied, failed, bytesCopied } = summary;
-  const found = `${compared} compared, ${equal} equal, ${missing} missing, ${different} different`;
+  const { destination, error, compared, equal, missing, different, copied, failed, bytesCopied } = summary;
+  const counts = `${compared} compared, ${equal} equal, ${missing} missing, ${different} different`;
+  const found = error === undefined ? counts : `cannot be compared (${error.code})`;
   return `${destination.id}: ${found}${dryRun ? " (nothing copied)" : `, ${copied} copied (${formatBytes(bytesCopied)}), ${failed} failed`}`;
 }
 

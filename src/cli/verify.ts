@@ -1,9 +1,13 @@
 import type { Command } from "commander";
 import type { Difference, VerifyRun, VerifySummary } from "../app/verify.ts";
+import { toRecordedError } from "../domain/error.ts";
 import { isFirstDirection, type Rule } from "../domain/rule.ts";
+import { tellBroken, unknown } from "./broken.ts";
 import { examples, type Invocation, usageError } from "./command.ts";
 import { interruptible } from "./interrupt.ts";
-import { EXIT } from "./output.ts";
+import { EXIT, type Output } from "./output.ts";
+import { oneLine } from "./printable.ts";
+import { Progress } from "./progress.ts";
 import { chooseRules, chosenBuckets } from "./targets.ts";
 
 const CONCURRENCY = 32;
@@ -22,44 +26,98 @@ export function define(command: Command): void {
     );
 }
 
-/** Compares and changes nothing. Exits 3 where the sides differ in what no rule explains. */
+/** Compares and changes nothing. Exits 1 where a bucket could not be compared, else 3 where the sides differ in what no rule explains. */
 export async function run(invocation: Invocation): Promise<number> {
-  const minAgeMs = await toMinAge(invocation.options["minAge"] as string | undefined);
+  const { output, options, env } = invocation;
+  const minAgeMs = await toMinAge(options["minAge"] as string | undefined);
   const chosen = invocation.args.length > 1 ? await chosenBuckets(invocation) : await chooseRules(invocation, invocation.args[0]);
   return interruptible(async (signal) => {
     const { verify } = await import("../app/verify.ts");
-    const { output, options, env } = invocation;
-    let differences = 0;
-    const onDifference = (rule: Rule, difference: Difference) => {
-      // What one member of a mesh alone has, the others lack.
-      if (difference.kind !== "EXTRA" || rule.mesh !== undefined) differences++;
-      return output.json
-        ? output.item(toItem(rule, difference, chosen.isConfigured))
-        : output.line(toLine(rule, difference, chosen.isConfigured));
-    };
+    const checksum = options["checksum"] === true;
+    const report = new Report(output, { configured: chosen.isConfigured, checksum });
     const settings: VerifyRun = {
       rules: chosen.rules.filter(isFirstDirection),
       buckets: chosen.buckets,
       config: chosen.config,
       env,
       attributes: options["attributes"] === true,
-      checksum: options["checksum"] === true,
+      checksum,
       minAgeMs,
       concurrency: CONCURRENCY,
-      onDifference,
+      onDifference: report.onDifference,
+      onCompared: report.onCompared,
+      onRead: report.onRead,
       signal,
     };
-    let explained = 0;
-    for (const { rule, summaries } of await verify(settings)) {
+    try {
+      return await report.end(await verify(settings), options["strict"] === true);
+    } finally {
+      report.stop();
+    }
+  });
+}
+
+/** Shows a comparison while it runs and what came of it. */
+class Report {
+  readonly #output: Output;
+  readonly #configured: boolean;
+  readonly #progress: Progress;
+  #differences = 0;
+  #done = 0;
+  /** Undefined where none are read. */
+  #bytes: number | undefined;
+
+  constructor(output: Output, { configured, checksum }: { readonly configured: boolean; readonly checksum: boolean }) {
+    this.#output = output;
+    this.#configured = configured;
+    this.#progress = new Progress({ output, noun: "objects compared" });
+    this.#bytes = checksum ? 0 : undefined;
+  }
+
+  readonly onDifference = (rule: Rule, difference: Difference): Promise<void> => {
+    // What one member of a mesh alone has, the others lack.
+    if (difference.kind !== "EXTRA" || rule.mesh !== undefined) this.#differences++;
+    this.#output.status(""); // a line of a result may be on the same terminal
+    return this.#output.json
+      ? this.#output.item(toItem(rule, difference, this.#configured))
+      : this.#output.line(toLine(rule, difference, this.#configured));
+  };
+
+  readonly onCompared = (): void => {
+    this.#done++;
+    this.#progress.update({ done: this.#done, bytes: this.#bytes });
+  };
+
+  readonly onRead = (bytes: number): void => {
+    this.#bytes = (this.#bytes ?? 0) + bytes;
+    this.#progress.update({ done: this.#done, bytes: this.#bytes });
+  };
+
+  async end(results: Results, strict: boolean): Promise<number> {
+    this.stop();
+    for (const { rule, summaries } of results) {
       for (const summary of summaries) {
-        explained += summary.expected + summary.extra + summary.pending + summary.excluded;
-        await (output.json
-          ? output.item(summaryItem(rule, summary, chosen.isConfigured))
-          : output.line(summaryLine(rule, summary, chosen.isConfigured)));
+        await (this.#output.json
+          ? this.#output.item(summaryItem(rule, summary, this.#configured))
+          : this.#output.line(summaryLine(rule, summary, this.#configured)));
       }
     }
-    return differences > 0 || (options["strict"] === true && explained > 0) ? EXIT.different : EXIT.done;
-  });
+    if (tellBroken(this.#output, results, this.#configured)) return EXIT.failed;
+    return this.#differences > 0 || (strict && isExplained(results)) ? EXIT.different : EXIT.done;
+  }
+
+  stop(): void {
+    this.#progress.stop();
+  }
+}
+
+type Results = readonly { readonly rule: Rule; readonly summaries: readonly VerifySummary[] }[];
+
+/** Whether anything differs that the rules explain. */
+function isExplained(results: Results): boolean {
+  return results.some(({ summaries }) =>
+    summaries.some(({ expected, extra, pending, excluded }) => expected + extra + pending + excluded > 0),
+  );
 }
 
 function toItem(rule: Rule, { kind, destination, key, differs }: Difference, configured: boolean): object {
@@ -68,19 +126,22 @@ function toItem(rule: Rule, { kind, destination, key, differs }: Difference, con
 
 function toLine(rule: Rule, { kind, destination, key, differs }: Difference, configured: boolean): string {
   const what = differs.length === 0 ? "" : `  (${differs.join(", ")})`;
-  return `${kind.padEnd(9)}  ${configured ? `${rule.id}  ` : ""}${destination.id}  ${key}${what}`;
+  return `${kind.padEnd(9)}  ${configured ? `${rule.id}  ` : ""}${destination.id}  ${oneLine(key)}${what}`;
 }
 
-function summaryItem(rule: Rule, { destination, ...counts }: VerifySummary, configured: boolean): object {
-  return { kind: "SUMMARY", rule: configured ? rule.id : null, destination: destination.id, ...counts };
+function summaryItem(rule: Rule, { destination, error, bytesRead, ...counts }: VerifySummary, configured: boolean): object {
+  const names = { kind: "SUMMARY", rule: configured ? rule.id : null, destination: destination.id };
+  if (error === undefined) return { ...names, ...counts, bytesRead };
+  return { ...names, ...unknown(counts), bytesRead, error: toRecordedError(error) };
 }
 
 function summaryLine(rule: Rule, summary: VerifySummary, configured: boolean): string {
-  const { destination, compared, equal, missing, different, extra, hidden, unproven, expected, excluded, pending } = summary;
+  const { destination, error, compared, equal, missing, different, extra, hidden, unproven, expected, excluded, pending } = summary;
   const parts = [`${compared} compared`, `${equal} equal`, `${missing} missing`, `${different} different`];
   const rest = { extra, hidden, unproven, "extra (expected)": expected, excluded, pending };
   for (const [name, count] of Object.entries(rest)) if (count > 0) parts.push(`${count} ${name}`);
-  return `${configured ? `${rule.id}  ` : ""}${destination.id}: ${parts.join(", ")}`;
+  const found = error === undefined ? parts.join(", ") : `cannot be compared (${error.code})`;
+  return `${configured ? `${rule.id}  ` : ""}${destination.id}: ${found}`;
 }
 
 async function toMinAge(text: string | undefined): Promise<number> {

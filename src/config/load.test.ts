@@ -294,6 +294,36 @@ state: postgres://u:hunter22@h/db
     );
   });
 
+  it("include the stores of a rule that is wrong elsewhere too, and what stands beside a wrong item of a list", () => {
+    const found = problems(`rules:
+  - { id: r, source: nope:x, destinations: ["y:z", { bucket: k }, { bucket: k, store: l }], deletes: never }
+  - { id: s, mesh: ["w:x", aws:y, { bucket: "{name}-{region}", regions: [eu-west-1] }], conflict: maybe }
+state: sqlte:./x.db
+listen: { tokens: [{ token: x, scope: reader }], tls: { certFile: x } }
+`);
+    assert.deepEqual(
+      found.map(({ line, path }) => `${line} ${path}`),
+      [
+        "2 rules[0].source",
+        "2 rules[0].destinations[0]",
+        "2 rules[0].destinations[2]",
+        "2 rules[0].deletes",
+        "3 rules[1].mesh[0]",
+        "3 rules[1].conflict",
+        "4 state",
+        "5 listen.tokens[0].scope",
+        "5 listen.tls.keyFile",
+      ],
+    );
+  });
+
+  it("tell of an alias that leads into itself, alone or by the thousand", () => {
+    for (const text of ["rules: &x [*x]", "rules: &x [*x, *x]", "stores: &x { a: *x }"]) {
+      const found = problems(text).map(({ message }) => message);
+      assert.ok(found.includes("is too large, or repeats itself by an alias"), text);
+    }
+  });
+
   it("come in one error with every line of them", () => {
     assert.throws(
       () => load("nme: x\nstat: y"),

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { dirname, relative, resolve } from "node:path";
+import { ReplicationError } from "../domain/error.ts";
 import type { ConfigDocument } from "./config-document.ts";
 import { describeIssues } from "./describe-issues.ts";
 import { refuseLater } from "./later.ts";
@@ -45,18 +46,28 @@ export function loadConfig(options: LoadOptions): ResolvedConfig {
 /**
  * Finds, reads and checks the config, and returns it, or everything that is wrong with it at once.
  *
- * @throws ReplicationError `ConfigInvalid` where there is no config
+ * @throws ReplicationError `ConfigInvalid` where there is no config, or none that can be read
  */
 export function checkConfig(options: LoadOptions): CheckedConfig {
   const path = findConfigFile(options);
   if (path === undefined) throw noConfig();
-  const yaml = parseYaml(readFileSync(path, "utf8"), {
+  const yaml = parseYaml(readConfig(path), {
     env: options.env,
     readFile: (name) => readFileSync(resolve(dirname(path), name), "utf8"),
   });
   const file = shortName(path, options.cwd);
   if (yaml.syntax.length > 0) return { file, problems: yaml.syntax.map(syntaxProblem) };
   return checkDocument(yaml, { options, path, file });
+}
+
+function readConfig(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (cause) {
+    const code = cause instanceof Error && "code" in cause ? String(cause.code) : String(cause);
+    const hint = code === "EISDIR" ? "name the file in that directory" : "check the file and its permissions";
+    throw new ReplicationError("ConfigInvalid", `the config ${path} cannot be read (${code})`, { hint, cause });
+  }
 }
 
 interface Source {
@@ -111,12 +122,21 @@ function partsOf(value: unknown, parsed: ReturnType<typeof parseConfig>): Config
   const known = withoutUnknownKeys(value, parsed.issues);
   const raw = isMap(known) ? known : {};
   const stores = isMap(raw.stores) ? Object.entries(raw.stores) : [];
-  const rules = Array.isArray(raw.rules) ? raw.rules.map(parseRule) : [];
+  const rawRules: readonly unknown[] = Array.isArray(raw.rules) ? raw.rules : [];
+  const rules = rawRules.map(parseRule);
   return {
     stores: stores.map(([alias, store]) => [alias, parseStore(store).value] as const),
     rules: rules.map(({ value: rule }, index) => [index, rule] as const),
-    rest: withoutParts(withoutWrongSettings(raw, parsed.issues)).value,
+    rest: restOf(withoutWrongSettings(raw, parsed.issues)),
+    refusedRules: rules.flatMap(({ value: rule }, index) => (rule === undefined ? [[index, rawRules[index]] as const] : [])),
   };
+}
+
+/** Where something wrong cannot be taken out alone, as one of a list or of two that need each other, the whole setting goes. */
+function restOf(raw: unknown): ConfigDocument | undefined {
+  const rest = withoutParts(raw);
+  if (rest.value !== undefined) return rest.value;
+  return withoutParts(rest.issues.reduce<unknown>((left, { path }) => without(left, path.slice(0, 1)), raw)).value;
 }
 
 function withoutWrongSettings(value: unknown, issues: readonly SchemaIssue[]): unknown {

@@ -4,7 +4,7 @@ import { checkRules } from "./check-rules.ts";
 import type { ConfigDocument, RuleDocument, StoreDocument } from "./config-document.ts";
 import { checkEngines } from "./engines/check-engines.ts";
 import type { Finding, Path } from "./problem.ts";
-import { type RuleResolution, resolveRule } from "./resolve-rules.ts";
+import { checkReferences, type RuleResolution, resolveRule } from "./resolve-rules.ts";
 import { credentialsProblem, DEFAULT_STORE, defaultStore, resolveLimits, resolveStore } from "./resolve-store.ts";
 import {
   type Environment,
@@ -25,6 +25,8 @@ export interface ConfigParts {
   readonly stores: readonly (readonly [alias: string, StoreDocument | undefined])[];
   /** With the index each has in the file. */
   readonly rules: readonly (readonly [index: number, RuleDocument | undefined])[];
+  /** As they were written. @defaultValue none */
+  readonly refusedRules?: readonly (readonly [index: number, written: unknown])[] | undefined;
   /** Everything else. */
   readonly rest: ConfigDocument | undefined;
 }
@@ -75,6 +77,8 @@ function resolveRules(parts: ConfigParts, stores: Readonly<Record<string, Resolv
   const perRule = documents.map(({ path, document }) =>
     resolveRule(document, path, { stores, name, env: scope.env, findings: scope.findings }),
   );
+  for (const [index, written] of parts.refusedRules ?? [])
+    checkReferences(written, ["rules", index], { stores, name, env: scope.env, findings: scope.findings });
   const found = perRule.flat();
   const certain = found.filter((resolution) => !scope.isUnknown(resolution.path) && !usesAny(resolution, refused));
   const isComplete = documents.length === parts.rules.length && perRule.every((resolutions) => resolutions.length > 0);

@@ -15,6 +15,7 @@ import type {
 } from "./config-document.ts";
 import type { PlacedLeg } from "./engines/check-engines.ts";
 import { nativeOnly } from "./engines/native-only.ts";
+import { isMap } from "./precedence.ts";
 import type { Path } from "./problem.ts";
 import { resolveMembers } from "./resolve-mesh.ts";
 import { resolveEvents, resolveLimits } from "./resolve-store.ts";
@@ -36,6 +37,25 @@ export function resolveRule(document: RuleDocument, path: Path, scope: RuleScope
   const filter = attempt([...path, "filter"], scope, () => resolveFilter(document.filter, sourcePrefix(document)));
   if (filter === undefined) return [];
   return directions.map((direction) => resolutionOf(document, direction, { path, filter }));
+}
+
+/** Looks up the buckets that a rule names, whatever else is wrong with it. */
+export function checkReferences(written: unknown, path: Path, scope: RuleScope): void {
+  if (!isMap(written)) return;
+  const { source, destinations, mesh } = written;
+  for (const [key, value] of Object.entries({ source, destinations, mesh })) {
+    const at = [...path, key];
+    if (Array.isArray(value)) for (const [index, item] of value.entries()) checkReference(item, [...at, index], scope);
+    else checkReference(value, at, scope);
+  }
+}
+
+/** What is no bucket in its form has been refused already; a placeholder names none yet. */
+function checkReference(item: unknown, path: Path, scope: RuleScope): void {
+  const { bucket, store, region } = isMap(item) ? item : { bucket: item };
+  if (typeof bucket !== "string" || bucket === "" || bucket.includes("{")) return;
+  const text = (value: unknown) => (typeof value === "string" ? value : undefined);
+  attempt(path, scope, () => bucketOf({ bucket, store: text(store), region: text(region) }, scope));
 }
 
 /** A source and what it is replicated to, found. */

@@ -125,7 +125,13 @@ describe("a mesh", () => {
     ]);
   });
 
+  it("of one bucket in several regions needs no list", () => {
+    const text = '{ bucket: "{name}-toast-{region}", regions: [us-east-1, eu-west-2] }';
+    assert.deepEqual(load([`mesh: ${text}`]).rules, load([`mesh: [${text}]`]).rules);
+  });
+
   const refused: readonly (readonly [mesh: string, said: RegExp])[] = [
+    ["{ bucket: 't-{region}', regions: [eu-west-1] }", /^rules\[0\]\.mesh: needs two members at least/],
     ["[]", /^rules\[0\]\.mesh: needs two members at least; .*replicated to all others/],
     ["[a:t]", /^rules\[0\]\.mesh: needs two members at least/],
     ["[{ bucket: 't-{region}', regions: [eu-west-1] }]", /^rules\[0\]\.mesh: needs two members at least/],

@@ -130,6 +130,11 @@ function bucketsOf(member: z.infer<typeof memberMap> | z.infer<typeof regionMap>
   return typeof member === "object" && Array.isArray(member.regions) ? member.regions : [member];
 }
 
+const areEnough = (all: readonly Parameters<typeof bucketsOf>[0][]) => all.flatMap(bucketsOf).length > 1;
+const members = z.array(z.union([text, memberMap, regionMap])).refine(areEnough, TOO_FEW_MEMBERS);
+/** The one entry of a list that needs no other. */
+const membersInRegions = memberMap.refine((member) => areEnough([member]), TOO_FEW_MEMBERS).transform((member) => [member]);
+
 const preserve = z.strictObject({
   tags: flag.default(true),
   storageClass: flag.default(true),
@@ -150,10 +155,7 @@ const ruleMap = z.strictObject({
     .array(z.union([text, destinationMap, regionMap]))
     .min(1, "must name at least one bucket")
     .optional(),
-  mesh: z
-    .array(z.union([text, memberMap, regionMap]))
-    .refine((members) => members.flatMap(bucketsOf).length > 1, TOO_FEW_MEMBERS)
-    .optional(),
+  mesh: z.union([members, membersInRegions]).optional(),
   engine: engine.default("auto"),
   enabled: flag.default(true),
   filter: filter.prefault({}),
@@ -366,11 +368,12 @@ function schemasAt(schemas: readonly z.core.$ZodType[], path: Path): readonly z.
   );
 }
 
-/** The schemas behind defaults, options and unions. */
+/** The schemas behind defaults, options, unions and transformations. */
 function unwrapped(schema: z.core.$ZodType): readonly z.core.$ZodType[] {
   if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault)
     return unwrapped(schema.unwrap());
   if (schema instanceof z.ZodUnion) return schema.options.flatMap(unwrapped);
+  if (schema instanceof z.ZodPipe) return unwrapped(schema.in);
   return [schema];
 }
 

@@ -30,9 +30,12 @@ interface Walk {
   readonly secrets: string[];
   /** Nodes that may still be visited: aliases can multiply a small text without end. */
   budget: number;
+  isTooMuch: boolean;
 }
 
 const MAX_NODES = 100_000;
+/** Deeper than any config is; an alias may lead into itself. */
+const MAX_DEPTH = 100;
 
 /** Reads a text. `${…}` is replaced in string values only after the text has been parsed, so that no value can change its structure. */
 export function parseYaml(text: string, scope: InterpolationScope): YamlDocument {
@@ -43,7 +46,7 @@ export function parseYaml(text: string, scope: InterpolationScope): YamlDocument
   const secrets: string[] = [];
   const syntax = [...document.errors, ...document.warnings].map((error) => syntaxError(error, lines));
   const resolve = (node: unknown) => (isAlias(node) ? node.resolve(document) : node);
-  const walk: Walk = { scope, lines, resolve, positions, findings, secrets, budget: MAX_NODES };
+  const walk: Walk = { scope, lines, resolve, positions, findings, secrets, budget: MAX_NODES, isTooMuch: false };
   const value = syntax.length > 0 ? undefined : visit(document.contents, [], walk);
   return { value, positions, findings, syntax, secrets };
 }
@@ -51,11 +54,14 @@ export function parseYaml(text: string, scope: InterpolationScope): YamlDocument
 function visit(node: unknown, path: Path, walk: Walk): unknown {
   const target = walk.resolve(node);
   place(node, path, walk);
-  if (walk.budget-- <= 0) {
-    if (walk.budget === -1)
+  if (walk.budget <= 0 || path.length > MAX_DEPTH) {
+    if (!walk.isTooMuch)
       walk.findings.push({ path: [], message: "is too large, or repeats itself by an alias", hint: "write the values out" });
+    walk.isTooMuch = true;
+    walk.budget = 0;
     return undefined;
   }
+  walk.budget--;
   if (isMap(target)) return Object.fromEntries(target.items.map((pair) => entry(pair, path, walk)));
   if (isSeq(target)) return target.items.map((item, index) => visit(item, [...path, index], walk));
   return isScalar(target) ? scalar(target, path, walk) : undefined;

@@ -14,19 +14,22 @@ import {
   SCHEMA_VERSION,
 } from "./contract.ts";
 import type { NativeObjectFacts } from "./native.ts";
-import type { QueryScope } from "./queries.ts";
+import { asInRules, type QueryScope } from "./queries.ts";
 import { Names, stateOf, toConflict, toEntry, toTime } from "./status.ts";
 
 const CONFLICTS_AT_ONCE = 500;
 
 /** Reads all that tells why an object of a bucket is, or is not, where the rules say. Asks stores about rules that S3 serves alone. */
-export async function queryExplanation(scope: QueryScope, bucket: Bucket, key: string): Promise<ExplainDocument> {
+export async function queryExplanation(scope: QueryScope, named: Bucket, key: string): Promise<ExplainDocument> {
+  const bucket = asInRules(scope.rules, named);
   const explanation = new Explanation(scope, new Set(await scope.state.safeguards.pausedRules()));
   const rules: ExplainedRule[] = [];
   for (const rule of scope.rules) if (rule.source.id === bucket.id) rules.push(await explanation.ofRule(rule, key));
   const writtenBy: ExplainedWriter[] = [];
   for (const { rule, destination } of writersOf(scope.rules, bucket, key)) {
-    writtenBy.push(await explanation.ofWriter(rule, destination, key.slice(destination.prefix.length)));
+    const writer = await explanation.ofWriter(rule, destination, key.slice(destination.prefix.length));
+    // What was copied before the rule changed is still there.
+    if (writer.entry !== null || keyReasons(rule.filter, writer.key).length === 0) writtenBy.push(writer);
   }
   const conflicts = await explanation.conflicts(bucket.id, key);
   return { schemaVersion: SCHEMA_VERSION, bucket: bucket.name, key, rules, writtenBy, conflicts };

@@ -33,7 +33,8 @@ export class Guard {
   }
 
   methodNotAllowed(allow: string): Response {
-    return problemResponse({ status: 405, code: "MethodNotAllowed", detail: `only ${allow} is answered here`, headers: { allow } });
+    const detail = `only ${allow} is answered here`;
+    return problemResponse({ status: 405, code: "MethodNotAllowed", detail, hint: `send ${allow.split(", ")[0]}`, headers: { allow } });
   }
 }
 

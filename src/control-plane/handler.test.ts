@@ -195,6 +195,7 @@ async function problemOf(response: Response, status: number): Promise<ProblemDoc
   const problem = (await response.json()) as ProblemDocument;
   assert.deepEqual(Object.keys(problem), ["type", "title", "status", "detail", "code", "hint"]);
   assert.equal(problem.status, status);
+  assert.ok(problem.hint, `${problem.detail} comes with a hint`);
   return problem;
 }
 
@@ -495,7 +496,7 @@ describe("GET /api/v1", () => {
 
   it("objects: one object, its rows in the order of the destinations", async () => {
     const { handler, state } = fixture();
-    const references = ["a:photos", RULE.source.id, "s3://a:photos"];
+    const references = ["a:photos", RULE.source.id, "s3://a:photos", "a:photos@eu-west-1", "https://A.test/photos"];
     for (const bucket of references) {
       const query = new URLSearchParams({ bucket, key: "raw/x y" });
       const document = (await json(await get(handler, `/api/v1/objects?${query}`))) as { entries: unknown[] };

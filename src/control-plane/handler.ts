@@ -61,7 +61,8 @@ function addProbes(app: Hono, options: HandlerOptions, guard: Guard): void {
   app.get("/readyz", async (context) => {
     const { ready, reason } = await options.ready();
     if (ready) return context.json({ status: "ready" });
-    return problemResponse({ status: 503, code: "NotReady", detail: reason ?? "not ready", headers: { "retry-after": "1" } });
+    const hint = "ask again; the log of the daemon says more";
+    return problemResponse({ status: 503, code: "NotReady", detail: reason ?? "not ready", hint, headers: { "retry-after": "1" } });
   });
   app.get("/metrics", async (context) => {
     const refused = guard.refusal(context, "read");

@@ -4,6 +4,7 @@ import type { Bucket } from "../domain/bucket.ts";
 import type { Conflict } from "../domain/conflict.ts";
 import { OPEN_GATE } from "../domain/delete-gate.ts";
 import { compareContents, type Holding } from "../domain/holding.ts";
+import { restoreNote } from "../domain/restore-note.ts";
 import { PLAIN_COPY, type Rule } from "../domain/rule.ts";
 import { blankEntry, type LedgerEntry, type ReplicaRecord } from "../domain/status.ts";
 import type { Changes, Route } from "../ports/state.ts";
@@ -215,6 +216,15 @@ describe("failures", () => {
       ["a", "b", "gone", { deleted: true }],
       ["a", "c", "k", { written: true }],
     ]);
+  });
+
+  it("redrive: what was restored from an archive once may be once more", async () => {
+    const at = new Fixture();
+    const route = routeOf("a", "c");
+    await at.row(route, "k", { ...FAILED, notes: ["Expired", restoreNote({ etag: "e", lastModified: NOW })] });
+    await at.change("failures/redrive", { all: true });
+    assert.deepEqual((await at.state.ledger.get(route, "k"))?.notes, ["Expired"]);
+    assert.deepEqual(await at.tasks(), [["a", "c", "k", { written: true }]]);
   });
 
   it("redrive and discard: of one rule, or all, however many pages that is", async () => {
@@ -566,6 +576,15 @@ describe("explain", () => {
     );
     const leaf = await explain(at, "z:team", "in/log/x.gz");
     assert.deepEqual([leaf.rules, leaf.writtenBy], [[], [{ rule: "logs", bucket: "a:team", key: "log/x.gz", entry: null }]]);
+  });
+
+  it("names a rule as the writer of what it carries, and of what it once did", async () => {
+    const at = new Fixture();
+    const writers = async (key: string) => (await explain(at, "z:team", key)).writtenBy.map(({ rule }) => rule);
+    assert.deepEqual(await writers("in/log/x.gz"), ["logs"]);
+    for (const key of ["in/x", "in/.replicast/x", "log/x.gz"]) assert.deepEqual(await writers(key), [], key);
+    await at.row(routeOf("a", "z", "logs"), "x", { status: "COMPLETED", replica: REPLICA });
+    assert.deepEqual(await writers("in/x"), ["logs"]);
   });
 
   it("shows the conflict that holds it", async () => {

@@ -1,6 +1,7 @@
 import { reopened } from "../domain/delete-gate.ts";
 import { ReplicationError } from "../domain/error.ts";
 import { HEALED } from "../domain/native-verdict.ts";
+import { isRestoreNote } from "../domain/restore-note.ts";
 import type { LedgerEntry } from "../domain/status.ts";
 import type { Adoption, Changes, Route, Want } from "../ports/state.ts";
 import { type ChangeDocument, type RuleStateDocument, SCHEMA_VERSION } from "./contract.ts";
@@ -25,21 +26,24 @@ export type Selection = { readonly ids: readonly string[] } | { readonly rule: s
 const BATCH = 500;
 
 /**
- * Tries failed rows again at once, with their attempts counted from the start. What S3 is to replicate by itself is no task: such rows may be
- * healed once more by the next comparison.
+ * Tries failed rows again at once, with their attempts counted from the start; what is archived may be restored once more. What S3 is to
+ * replicate by itself is no task: such rows may be healed once more by the next comparison.
  */
 export function redriveFailures(scope: OperationScope, selection: Selection): Promise<ChangeDocument> {
   const { engineOf = COPY_ALONE, state } = scope;
   const change = async (rows: readonly Row[]) => {
     const { native = [], copy = [] } = Object.groupBy(rows, ({ entry }) => engineOf(entry.rule));
+    const restored = copy.filter(({ entry }) => entry.notes.some(isRestoreNote));
+    if (restored.length > 0) await state.ledger.adopt(restored.flatMap((row) => withoutNotes(row, isRestoreNote)));
     if (copy.length > 0) await state.tasks.want(wantsOf(copy, changesOf));
-    if (native.length > 0) await state.ledger.adopt(native.flatMap(unhealed));
+    if (native.length > 0) await state.ledger.adopt(native.flatMap((row) => withoutNotes(row, (note) => note === HEALED)));
   };
   return changeRows(scope, selection, { kind: FAILURES, change });
 }
 
-function unhealed({ entry, route }: Row): readonly Adoption[] {
-  return route === undefined ? [] : [{ route, entry: { ...entry, notes: entry.notes.filter((note) => note !== HEALED) }, over: entry }];
+/** The row as one of which nothing was tried that is tried by itself once. */
+function withoutNotes({ entry, route }: Row, isGone: (note: string) => boolean): readonly Adoption[] {
+  return route === undefined ? [] : [{ route, entry: { ...entry, notes: entry.notes.filter((note) => !isGone(note)) }, over: entry }];
 }
 
 /** Ends failed rows as SKIPPED: they are tried again by the next event or comparison only. */

@@ -43,14 +43,16 @@ export function problemResponse(problem: Problem): Response {
   });
 }
 
+const SEE_LOG = "see the log of the daemon";
+
 /** The answer to an error that was thrown. What nobody expected is not told to the other side: it is in the log. */
 export function errorProblem(error: unknown): Problem {
   const known = isReplicationError(error) ? error : undefined;
   if (known !== undefined && isNotFound(known)) return { status: 404, code: "NotFound", detail: known.message, hint: known.hint };
   const status = known === undefined ? 500 : (STATUS_OF_CODE.get(known.code) ?? 500);
   if (status === 503) return unavailableProblem(error);
-  if (known === undefined) return { status, code: "Internal", detail: "something went wrong here", hint: "see the log of the daemon" };
-  return { status, code: known.code, detail: known.message, hint: known.hint };
+  if (known === undefined) return { status, code: "Internal", detail: "something went wrong here", hint: SEE_LOG };
+  return { status, code: known.code, detail: known.message, hint: known.hint ?? (status === 500 ? SEE_LOG : null) };
 }
 
 /** Asks the other side to come back: what it sent is not durable. */

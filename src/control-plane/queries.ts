@@ -1,5 +1,6 @@
-import type { Bucket } from "../domain/bucket.ts";
-import { ReplicationError } from "../domain/error.ts";
+import { type Bucket, canonicalBucketId } from "../domain/bucket.ts";
+import { type BucketReference, parseBucketReference } from "../domain/bucket-reference.ts";
+import { isReplicationError, ReplicationError } from "../domain/error.ts";
 import { keyMatches, type Rule } from "../domain/rule.ts";
 import { type LedgerEntry, STATUSES, type Status } from "../domain/status.ts";
 import type { EntryFilter, State } from "../ports/state.ts";
@@ -112,7 +113,8 @@ async function nativeStatus(native: NativeLook, legs: readonly Rule[]): Promise<
 }
 
 /** Reads the document of one object of a source bucket. */
-export async function queryObject(scope: QueryScope, bucket: Bucket, key: string): Promise<ObjectDocument> {
+export async function queryObject(scope: QueryScope, named: Bucket, key: string): Promise<ObjectDocument> {
+  const bucket = asInRules(scope.rules, named);
   const entries = await liveEntries(scope, { bucket, key }, await scope.state.ledger.entriesOf(bucket.id, key));
   return toObjectDocument(new Names(scope.rules, scope.engineOf), { bucket, key }, entries);
 }
@@ -211,16 +213,50 @@ function rowsOf({ rules, state }: QueryScope): Rows {
   return new Rows(rules, state);
 }
 
-/** Finds a bucket that the rules name by how it prints, by its canonical id, or as `s3://bucket` or plain `bucket` in the store `aws`. */
+/** Finds a bucket that the rules name, by how it prints, by its canonical id, or in any other way a bucket can be spelled. */
 export function findBucket(rules: readonly Rule[], reference: string): Bucket | undefined {
   const buckets = bucketsOf(rules);
   const bare = reference.replace(/^s3:\/\//i, "");
   return (
     buckets.find(({ name, id }) => name === reference || id === reference) ??
     buckets.find(({ store, bucket }) => store === "aws" && bucket === bare) ??
-    buckets.find(({ name }) => name === bare)
+    buckets.find(({ name }) => name === bare) ??
+    spelledBucket(buckets, reference)
   );
 }
+
+function spelledBucket(buckets: readonly Bucket[], text: string): Bucket | undefined {
+  const reference = parsedReference(text);
+  if (reference === undefined || reference.key !== undefined) return undefined;
+  if (reference.kind === "named")
+    return buckets.find(({ store, bucket }) => store === (reference.store ?? "aws") && bucket === reference.bucket);
+  const id = canonicalBucketId(new URL(reference.origin).host, reference.bucket);
+  return buckets.find((bucket) => anywhere(bucket.id) === anywhere(id));
+}
+
+function parsedReference(text: string): BucketReference | undefined {
+  try {
+    return parseBucketReference(text);
+  } catch (error) {
+    if (isReplicationError(error)) return undefined; // it names nothing, and so no bucket of the rules
+    throw error;
+  }
+}
+
+/** The bucket as the rules name it; one that they do not know is itself. A region says nothing about which AWS bucket is meant. */
+export function asInRules(rules: readonly Rule[], named: Bucket): Bucket {
+  const buckets = bucketsOf(rules);
+  return buckets.find(({ id }) => id === named.id) ?? buckets.find(({ id }) => anywhere(id) === anywhere(named.id)) ?? named;
+}
+
+/** A canonical id without what says nothing about which bucket is meant. */
+function anywhere(id: string): string {
+  return id.replace(AWS_REGION, "$1/*/").replace(LOOPBACK, "s3://loopback");
+}
+
+/** Of canonical ids. */
+const LOOPBACK = /^s3:\/\/(?:localhost|\[::1\]|127(?:\.\d+){3})(?=[:/])/;
+const AWS_REGION = /^(s3:\/\/aws[a-z-]*)\/[^/]+\//;
 
 function bucketsOf(rules: readonly Rule[]): readonly Bucket[] {
   return rules.flatMap((rule) => [rule.source, ...rule.destinations.map((destination) => destination.bucket)]);

@@ -7,6 +7,7 @@ import { type AdaptedStore, adapt, bucketIn, transferOver } from "../../test/sup
 import { waitFor } from "../../test/support/wait-for.ts";
 import { parseMessage } from "../adapters/event-source/s3-notification.ts";
 import { systemClock } from "../app/system-clock.ts";
+import { redriveFailures } from "../control-plane/operations.ts";
 import type { Restore, Rule } from "../domain/rule.ts";
 import { Body } from "../embedded-s3/body.ts";
 import { EmbeddedS3Model } from "../embedded-s3/model.ts";
@@ -15,7 +16,7 @@ import { type RunningEmbeddedS3, startEmbeddedS3 } from "../embedded-s3/server.t
 import { silentMeter } from "../testing/silent-meter.ts";
 import { toRoute } from "./diff.ts";
 import { EventIntake } from "./event-intake.ts";
-import { OwnWrites } from "./own-writes.ts";
+import { OwnWrites } from "./interior/own-writes.ts";
 import { RuleIndex } from "./rule-index.ts";
 import { Worker } from "./worker.ts";
 
@@ -85,10 +86,19 @@ async function open(overrides: Partial<Rule>) {
         const found = await row();
         return found?.status === status && found.reason === reason && worker.isIdle ? found : undefined;
       }),
-    archive: () => model.putObject(name, "k", { body: Body.of("x"), storageClass: "GLACIER" }),
+    /** Waits for this many more attempts to fail. */
+    triesAgain: async (times: number) => {
+      for (let attempts = 1; attempts <= times; attempts++) {
+        await waitFor(`attempt ${attempts}`, async () => worker.isIdle && (await row())?.attempts === attempts);
+        await harness.advance(1_000);
+      }
+    },
+    archive: (content = "x") => model.putObject(name, "k", { body: Body.of(content), storageClass: "GLACIER" }),
     isCopied: async () => (await storeOf(destination.bucket).head("k")) !== undefined,
     /** What a comparison would wish for, or the clock. */
     look: () => state.tasks.want([{ route, key: "k", lane: "live", eventTime: null }]),
+    /** What a person would wish for. */
+    redrive: () => redriveFailures({ name: "acme", rules: [rule], state, now: harness.now }, { all: true }),
     deafen: stopListening,
     close: async () => {
       stopListening();
@@ -96,6 +106,17 @@ async function open(overrides: Partial<Rule>) {
       await over.close();
       await harness.close();
     },
+  };
+}
+
+/** The destination takes nothing until it relents. */
+function refuseWrites(code: "AccessDenied" | "InternalError"): () => void {
+  const { model } = servers[1];
+  model.putObject = () => {
+    throw new S3Error(code);
+  };
+  return () => {
+    delete (model as Partial<EmbeddedS3Model>).putObject;
   };
 }
 
@@ -133,6 +154,73 @@ describe("archived objects", () => {
       await advance(1);
       await rowWith("COMPLETED", null);
       assert.deepEqual([await isCopied(), asked()], [true, 1]);
+    }));
+
+  for (const [why, code, told] of [
+    ["for good", "AccessDenied", "AccessDenied"],
+    ["until no retries are left", "InternalError", "StoreError"],
+  ] as const)
+    it(`are not restored again by themselves where the destination refused the copy ${why}`, () =>
+      withWorker({ restore: RESTORE }, async ({ archive, model, rowWith, asked, look, advance, triesAgain, redrive, isCopied }) => {
+        const relent = refuseWrites(code);
+        try {
+          archive();
+          await rowWith("PENDING", "BeingRestored");
+          model.completeRestore(name, "k");
+          if (told === "StoreError") await triesAgain(2);
+          await rowWith("FAILED", told);
+          leaptMs += 3 * DAY_MS;
+          const messages = new Set<string | undefined>();
+          for (const _ of [1, 2]) {
+            await look();
+            await advance(5 * 60_000); // a destination that fails is left alone for a while
+            const { error, attempts } = await rowWith("FAILED", "ArchivedObject");
+            messages.add(error?.message);
+            assert.equal(attempts, 1);
+            assert.match(error?.hint ?? "", /failures redrive/);
+          }
+          assert.match([...messages].join("|"), new RegExp(`^[^|]*${told}[^|]*$`), "the same reason each time");
+          assert.equal(asked(), 1);
+        } finally {
+          relent();
+        }
+        assert.equal((await redrive()).changed, 1);
+        await rowWith("PENDING", "BeingRestored");
+        assert.equal(asked(), 2);
+        model.completeRestore(name, "k");
+        const { notes } = await rowWith("COMPLETED", null);
+        assert.deepEqual([await isCopied(), notes], [true, []]);
+      }));
+
+  it("are restored anew once the source object is another one", () =>
+    withWorker({ restore: RESTORE }, async ({ archive, model, rowWith, asked, look }) => {
+      const relent = refuseWrites("AccessDenied");
+      try {
+        archive();
+        await rowWith("PENDING", "BeingRestored");
+        model.completeRestore(name, "k");
+        await rowWith("FAILED", "AccessDenied");
+        leaptMs += 3 * DAY_MS;
+        await look();
+        await rowWith("FAILED", "ArchivedObject");
+      } finally {
+        relent();
+      }
+      archive("another");
+      await rowWith("PENDING", "BeingRestored");
+      assert.equal(asked(), 2);
+    }));
+
+  it("are restored anew where nobody came by while they could be read", () =>
+    withWorker({ restore: RESTORE }, async ({ archive, model, rowWith, asked, deafen, advance }) => {
+      archive();
+      await rowWith("PENDING", "BeingRestored");
+      deafen();
+      model.completeRestore(name, "k");
+      leaptMs += 3 * DAY_MS;
+      await advance(QUARTER_HOUR_MS);
+      await waitFor("the second request", () => asked() === 2);
+      await rowWith("PENDING", "BeingRestored");
     }));
 
   it("move no bytes again where they were replicated, and are restored for something else", () =>

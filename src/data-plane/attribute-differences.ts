@@ -5,7 +5,7 @@ import type { Preserve } from "../domain/rule.ts";
 import { withoutStamp } from "../domain/stamp.ts";
 import type { ObjectStore } from "../ports/object-store.ts";
 import { aclOf } from "./carried-guards.ts";
-import type { Place } from "./sides.ts";
+import type { Place } from "./place.ts";
 
 export interface AttributePair {
   readonly source: Place;

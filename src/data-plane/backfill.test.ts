@@ -5,6 +5,7 @@ import { destinationOf, ruleOf } from "../../test/support/rules.ts";
 import { ReplicationError } from "../domain/error.ts";
 import type { Destination, Rule } from "../domain/rule.ts";
 import type { LedgerEntry } from "../domain/status.ts";
+import type { Drift } from "../ports/meter.ts";
 import type { ObjectStore } from "../ports/object-store.ts";
 import type { Ledger } from "../ports/state.ts";
 import { LeapingClock } from "../testing/leaping-clock.ts";
@@ -22,6 +23,8 @@ interface Scene extends StateHarness {
   readonly two: MemoryObjectStore;
   readonly calls: Readonly<Record<string, readonly string[]>>;
   /** `afterRows` happens when the ledger's rows have been read. */
+  /** What the last comparison of each destination found to differ. */
+  readonly drift: Map<string, Drift>;
   run(overrides?: Partial<Rule>, afterRows?: () => Promise<void>): Promise<BackfillSummary>;
   /** What waits, by destination and key. */
   waiting(): Promise<readonly string[]>;
@@ -45,8 +48,10 @@ function scene({ destination, faults = {} }: SceneOptions, run: (scene: Scene) =
         source.bucket,
         [one, two].map(({ bucket }) => destinationOf(bucket, destination)),
       );
+      const drift = new Map<string, Drift>();
       await run({
         ...harness,
+        drift,
         source,
         one,
         two,
@@ -58,7 +63,7 @@ function scene({ destination, faults = {} }: SceneOptions, run: (scene: Scene) =
             state: afterRows === undefined ? harness.state : { ...harness.state, ledger: interrupted(harness.state.ledger, afterRows) },
             storeOf: (bucket) => faulty.get(bucket.id) as ObjectStore,
             clock,
-            meter: silentMeter,
+            meter: { ...silentMeter, drift: (_, id, objects) => void drift.set(id, objects) },
             room: async () => undefined,
           }),
         waiting: async () => (await claimAll(harness)).map(({ route, key }) => `${route.destination.split("/").at(-1)}:${key}`).sort(),
@@ -89,6 +94,26 @@ async function recorded(at: Scene, key: string, replica: Partial<LedgerEntry["re
 }
 
 describe("backfillRule", () => {
+  it(
+    "meters what each comparison found to differ, and nothing that the rule explains",
+    scene({}, async ({ source, one, two, run, drift, state }) => {
+      for (const key of ["equal", "missing", "different", "other's"]) source.plant(key);
+      for (const store of [one, two]) for (const key of ["equal", "different", "extra"]) store.plant(key);
+      one.plant("different", {}, "other bytes");
+      const route = { rule: "rule", source: source.bucket.id, destination: one.bucket.id };
+      const entry = entryOf(route, "other's", { status: "REPLICA", reason: "NoTransit", replica: null });
+      await state.ledger.adopt([{ route, entry }]);
+      await run();
+      assert.deepEqual(Object.fromEntries(drift), {
+        "one:one": { MISSING: 1, DIFFERENT: 1 },
+        "one:two": { MISSING: 2, DIFFERENT: 0 },
+      });
+      for (const key of ["missing", "other's", "different"]) for (const store of [one, two]) store.plant(key);
+      await run({ deletes: "propagate" });
+      assert.deepEqual(drift.get("one:one"), { MISSING: 0, DIFFERENT: 0, EXTRA: 1 });
+    }),
+  );
+
   it(
     "wishes for what is missing or different and adopts what is equal",
     scene({}, async (at) => {

@@ -4,12 +4,12 @@ import type { Hint, ListedObject } from "../domain/object.ts";
 import { type Destination, needsTags, type Rule, sizeMatches } from "../domain/rule.ts";
 import { blankEntry, type LedgerEntry } from "../domain/status.ts";
 import type { Clock } from "../ports/clock.ts";
-import type { Meter } from "../ports/meter.ts";
+import type { ComparisonMeter } from "../ports/meter.ts";
 import type { ObjectStore } from "../ports/object-store.ts";
 import type { Adoption, Route, State, Want } from "../ports/state.ts";
-import { interiorFindings } from "./backfill-interior.ts";
 import { comparable } from "./comparable.ts";
 import { type DiffRow, diffRule, resolveRow, toRoute } from "./diff.ts";
+import { interiorFindings } from "./interior/findings.ts";
 import type { RuleIndex } from "./rule-index.ts";
 import { historyWants } from "./versions/backfill-versions.ts";
 
@@ -18,7 +18,7 @@ export interface BackfillOptions {
   readonly state: State;
   readonly storeOf: (bucket: Bucket) => ObjectStore;
   readonly clock: Clock;
-  readonly meter: Meter;
+  readonly meter: Pick<ComparisonMeter, "verified" | "drift">;
   /** Resolves when the backlog is short enough for more: what a listing finds must not fill memory or disk. */
   readonly room: () => Promise<void>;
   readonly rules: RuleIndex;
@@ -61,16 +61,22 @@ export async function backfillRule(given: BackfillOptions): Promise<BackfillSumm
   }
   await run.flush();
   await run.tellCounts();
-  if (trouble !== undefined) throw trouble;
   const finishedAt = clock.now();
+  run.meterComparison(finishedAt);
+  if (trouble !== undefined) throw trouble;
   await journal.saveSyncProgress(name, { startedAt, after: null, finishedAt });
-  for (const { id } of destinations) options.meter.verified(rule.id, id, finishedAt);
   return run.summary;
 }
 
 interface RunOptions extends BackfillOptions {
   readonly destinations: readonly Destination[];
   readonly wasCompared: boolean;
+}
+
+interface DriftCount {
+  MISSING: number;
+  DIFFERENT: number;
+  EXTRA: number;
 }
 
 class BackfillRun {
@@ -83,12 +89,15 @@ class BackfillRun {
 
   /** Objects at each destination. */
   readonly #counts: number[];
+  /** What differs at each destination. */
+  readonly #drift: readonly DriftCount[];
   readonly #isInterior: readonly boolean[];
   #holdings: Holding[][] = [];
 
   constructor(options: RunOptions, since: number) {
     this.#options = options;
     this.#counts = options.destinations.map(() => 0);
+    this.#drift = options.destinations.map(() => ({ MISSING: 0, DIFFERENT: 0, EXTRA: 0 }));
     this.#isInterior = options.destinations.map(({ bucket }) => options.rules.isInterior(bucket.id));
     this.#since = since;
   }
@@ -102,6 +111,7 @@ class BackfillRun {
     this.#visitInterior(rows.filter(({ index }) => this.#isInterior[index]));
     for (const row of rows) {
       if (row.replica !== undefined) this.#counts[row.index] = (this.#counts[row.index] ?? 0) + 1;
+      if (row.source === undefined && row.replica !== undefined) this.#countDrift(row, "EXTRA");
       if (this.#isInterior[row.index]) continue;
       if (row.source === undefined && this.#mayBeDelete(row)) this.#wantDelete(row);
       if (row.source === undefined || !sizeMatches(this.#options.rule.filter, row.source.sizeBytes)) continue;
@@ -137,6 +147,17 @@ class BackfillRun {
     if (this.#wants.length >= BATCH) await this.flush();
   }
 
+  /** What is there besides is drift only where the rule would remove it, or bring it to the others. */
+  meterComparison(at: number): void {
+    const { rule, destinations, meter } = this.#options;
+    const isExtraDrift = rule.deletes !== "none" || rule.mesh !== undefined;
+    for (const [index, { id }] of destinations.entries()) {
+      const { EXTRA, ...found } = this.#drift[index] as DriftCount;
+      meter.verified(rule.id, id, at);
+      meter.drift(rule.id, id, isExtraDrift ? { ...found, EXTRA } : found);
+    }
+  }
+
   async tellCounts(): Promise<void> {
     const { rule, destinations, onCounted } = this.#options;
     if (onCounted === undefined) return;
@@ -153,6 +174,8 @@ class BackfillRun {
       if (row.source === undefined) continue;
       this.#summary.compared++;
       if (row.finding === "EQUAL") this.#adopt(row, row.source);
+      else if (row.replica === undefined) this.#countDrift(row, "MISSING");
+      else if (row.finding === "DIFFERENT") this.#countDrift(row, "DIFFERENT");
     }
   }
 
@@ -186,7 +209,15 @@ class BackfillRun {
     });
   }
 
+  /** What the rule explains is none: another rule's replica at a source that passes none on, and what is kept on purpose. */
+  #countDrift(row: DiffRow, kind: keyof DriftCount): void {
+    const { reason } = row.entry ?? {};
+    const drift = this.#drift[row.index];
+    if (drift !== undefined && reason !== "NoTransit" && reason !== "DeletesNotReplicated") drift[kind]++;
+  }
+
   #push(row: DiffRow, source: ListedObject): void {
+    if (row.finding !== "SUSPECT") this.#countDrift(row, row.replica === undefined ? "MISSING" : "DIFFERENT");
     const { etag, sizeBytes, lastModified, storageClass = "STANDARD" } = source;
     const hint: Hint = { etag, sizeBytes, lastModified, storageClass };
     this.#wants.push({ route: this.#route(row), key: row.key, lane: "backfill", eventTime: null, hint });

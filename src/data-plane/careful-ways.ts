@@ -1,18 +1,20 @@
 import type { Bucket } from "../domain/bucket.ts";
 import type { GateLimits } from "../domain/delete-gate.ts";
-import type { Rule } from "../domain/rule.ts";
+import { destinationKey, type Rule } from "../domain/rule.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { ObjectStore } from "../ports/object-store.ts";
-import type { State } from "../ports/state.ts";
+import type { LeasedTask, State } from "../ports/state.ts";
 import type { Transfer } from "../ports/transfer.ts";
+import { isAsRecorded, isRecorded, mayBeThere } from "./already-there.ts";
 import { Archives } from "./archives.ts";
 import { changeLeaf } from "./change-leaf.ts";
-import { converge } from "./converge.ts";
+import { isToldDelete } from "./delete-evidence.ts";
 import { DeleteGates } from "./delete-gates.ts";
-import { KeyReader } from "./key-reader.ts";
-import type { OwnWrites } from "./own-writes.ts";
+import { converge } from "./interior/converge.ts";
+import { KeyReader } from "./interior/key-reader.ts";
+import type { OwnWrites } from "./interior/own-writes.ts";
 import type { RuleIndex } from "./rule-index.ts";
-import type { Assignment, Settlement } from "./settlement.ts";
+import { type Assignment, type Settled, type Settlement, settled } from "./settlement.ts";
 import { replayHistory } from "./versions/replay-history.ts";
 
 export interface CarefulWaysOptions {
@@ -46,7 +48,7 @@ export class CarefulWays {
     const { storeOf, state, clock, ownWrites } = options;
     this.#options = options;
     this.gates = new DeleteGates({ safeguards: state.safeguards, limits: options.deleteGate, clock, isTrusted: options.isTrusted });
-    this.archives = new Archives(storeOf);
+    this.archives = new Archives(storeOf, state.ledger);
     this.#reader = new KeyReader({ storeOf, holdings: state.holdings, clock, ownWrites });
   }
 
@@ -68,6 +70,27 @@ export class CarefulWays {
       { transfer, storeOf, holdings, ledger, safeguards, rules, clock, ownWrites, reader, gates, newId, isCompared },
       assignment,
     );
+  }
+
+  /** What is to be recorded of a task that was wished for once more while its copy was under way; undefined where it is to be copied. */
+  async alreadyThere({ task, aim, signal }: Assignment): Promise<Settled | undefined> {
+    if (!mayBeThere(task)) return undefined;
+    const { state, storeOf } = this.#options;
+    const row = await state.ledger.get(task.route, task.key);
+    if (!isRecorded(task, row)) return undefined;
+    const { rule, destination } = aim;
+    const [source, there] = await Promise.all([
+      storeOf(rule.source).head(task.key, { signal }),
+      storeOf(destination.bucket).head(destinationKey(destination, task.key), { signal }),
+    ]);
+    if (source === undefined || !isAsRecorded(row, source, there)) return undefined;
+    return settled("COMPLETED", null, { notes: row.notes, origin: row.origin });
+  }
+
+  /** What an attempt at a leaf that failed left in the row of its task. */
+  async deletesTold({ route, key }: LeasedTask): Promise<readonly string[]> {
+    const row = await this.#options.state.ledger.get(route, key);
+    return row?.notes.filter(isToldDelete) ?? [];
   }
 
   async #isCompared(rule: Rule): Promise<boolean> {

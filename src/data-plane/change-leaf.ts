@@ -8,17 +8,27 @@ import type { LedgerEntry, Operation } from "../domain/status.ts";
 import type { ObjectStore } from "../ports/object-store.ts";
 import type { LeasedTask, Ledger, Route } from "../ports/state.ts";
 import type { Transfer } from "../ports/transfer.ts";
+import { isAsRecorded, isRecorded, mayBeThere } from "./already-there.ts";
 import { carryGuards, notesAfter } from "./carried-guards.ts";
+import {
+  announcedOperation,
+  type DeleteEvidence,
+  evidenceOf,
+  isUnreplicatedExpiration,
+  mayBeDeleteOf,
+  type ToldDelete,
+  toldBefore,
+} from "./delete-evidence.ts";
 import type { DeleteGates } from "./delete-gates.ts";
 import { deleteObject } from "./delete-object.ts";
 import { toRoute } from "./diff.ts";
 import { filterVerdict } from "./filter-verdict.ts";
-import type { KeyReader } from "./key-reader.ts";
+import type { KeyReader } from "./interior/key-reader.ts";
+import { transitBars } from "./interior/transit.ts";
+import { placeOf } from "./place.ts";
 import { type Aim, replicate, toReplica } from "./replicate.ts";
 import type { RuleIndex } from "./rule-index.ts";
 import { type Assignment, failed, isRejected, type Settlement, settled, standingReason } from "./settlement.ts";
-import { type DeleteEvidence, evidenceOf, mayBeDeleteOf, placeOf } from "./sides.ts";
-import { transitBars } from "./transit.ts";
 
 export interface ChangeLeafParts {
   readonly transfer: Transfer;
@@ -67,34 +77,52 @@ class LeafChange {
   readonly #key: string;
   readonly #route: Route;
   /** What is being tried. */
-  operation: Operation = "copy";
+  operation: Operation;
   /** See {@link Failed}. */
   standing: string | undefined;
+  /** What was told of a delete that nobody could look after yet: a row that fails keeps it, or nothing would (invariant 1). */
+  #told: ToldDelete | undefined;
 
   constructor(parts: ChangeLeafParts, { task, aim, signal }: Assignment) {
     this.#parts = parts;
     this.#task = task;
     this.#aim = aim;
     this.#signal = signal;
+    this.operation = announcedOperation(task, aim.rule);
+    this.#told = this.operation === "delete" ? "DeleteAnnounced" : isUnreplicatedExpiration(task, aim.rule) ? "Expired" : undefined;
     this.#key = destinationKey(aim.destination, task.key);
     this.#route = toRoute(aim.rule, aim.destination);
+  }
+
+  get notes(): readonly string[] {
+    return this.#told === undefined ? [] : [this.#told];
   }
 
   async run(): Promise<Settlement> {
     // Before the source: what another worker replicates after a look at it must not be taken for what that look says is deleted.
     const row = await this.#parts.ledger.get(this.#route, this.#task.key);
     this.standing = standingReason(row);
+    this.#told ??= toldBefore(row, this.#task);
     const source = await this.#source();
     if (source.kind === "settled" || source.kind === "failed") return source;
     if (source.kind === "absent") return this.#absent(row);
     if (source.kind === "deleted")
       return mayBeDeleteOf(row?.replica?.lastModified, source.at) ? this.#delete(source, row) : this.#absent(row);
+    this.operation = "copy";
+    this.#told = undefined;
     const { rule } = this.#aim;
     const origin = source.content?.origin ?? rule.source.id;
     if (!(await filterVerdict(rule, source.state, { store: this.#store(rule.source), signal: this.#signal })))
       return settled("SKIPPED", "FilteredOut", { origin });
     if (this.#isThere(source.state, row)) return settled("COMPLETED", null, { origin, notes: row?.notes ?? [] });
+    if (await this.#isAsRecorded(source.state, row)) return settled("COMPLETED", null, { origin, notes: row?.notes ?? [] });
     return (await this.#retag(source.state, row, origin)) ?? this.#copy(source, origin);
+  }
+
+  /** It was wished for once more while its copy was under way. */
+  async #isAsRecorded(state: ObjectState, row: LedgerEntry | undefined): Promise<boolean> {
+    if (!mayBeThere(this.#task) || !isRecorded(this.#task, row)) return false;
+    return isAsRecorded(row, state, await this.#store(this.#aim.destination.bucket).head(this.#key, { signal: this.#signal }));
   }
 
   async #source(): Promise<Source | Settlement> {
@@ -105,7 +133,9 @@ class LeafChange {
     if (observation.kind === "object") return { kind: "object", state: observation.state, content: undefined };
     // A marker is read at the source itself; an absence alone says nothing (invariant 4).
     if (observation.kind === "marker") return { kind: "deleted", isMarker: true, origin: rule.source.id };
-    return evidence.announced ? { kind: "deleted", isMarker: false, origin: rule.source.id, at: evidence.deletedAt } : { kind: "absent" };
+    return evidence.announced || this.#told === "DeleteAnnounced"
+      ? { kind: "deleted", isMarker: false, origin: rule.source.id, at: evidence.deletedAt }
+      : { kind: "absent" };
   }
 
   async #interiorSource(evidence: DeleteEvidence): Promise<Source | Settlement> {
@@ -166,7 +196,7 @@ class LeafChange {
   /** A lifecycle's delete, by its event or by the row that its event left; a client's delete after it has an event of its own. */
   #isExpiration(row: LedgerEntry | undefined): boolean {
     const { changes } = this.#task;
-    return changes?.deleted === true ? changes.expired === true : row?.reason === "Expired";
+    return changes?.deleted === true ? changes.expired === true : row?.reason === "Expired" || this.#told === "Expired";
   }
 
   /** Without a row that says we put it there nothing is removed (invariant 4); what is not there is deleted already. */

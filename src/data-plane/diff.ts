@@ -26,6 +26,8 @@ export interface DiffOptions {
   readonly storeOf: (bucket: Bucket) => ObjectStore;
   /** Absent where there is no state: then listings alone decide. */
   readonly ledger?: Ledger | undefined;
+  /** Told of a destination that cannot be listed to its end: from there on no row is of it. Absent: the comparison ends with the error. */
+  readonly onLost?: ((index: number, error: unknown) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -40,7 +42,12 @@ export function toRoute(rule: Rule, destination: Destination): Route {
 
 /** Walks a rule's source and destinations together and tells, for every key, what each destination lacks. Changes nothing. */
 export function diffRule(options: DiffOptions, visitor: DiffVisitor): Promise<void> {
-  const { rule, destinations, ledger } = options;
+  const { rule, destinations, ledger, onLost } = options;
+  const lost = new Set<number>();
+  const lose = (index: number, error: unknown) => {
+    lost.add(index);
+    onLost?.(index, error);
+  };
   const entries = destinations.map((destination) =>
     ledger === undefined ? undefined : new EntryCursor(ledger, toRoute(rule, destination)),
   );
@@ -48,20 +55,24 @@ export function diffRule(options: DiffOptions, visitor: DiffVisitor): Promise<vo
     const { key, source, replicas } = merged;
     if (!keyMatches(rule.filter, key)) return;
     const found = ledger === undefined ? entries : entriesAt(entries, key);
-    const tell = (known: readonly (LedgerEntry | undefined)[]) => visitor.visit(toRows({ key, source, replicas, known }));
+    const tell = (known: readonly (LedgerEntry | undefined)[]) => {
+      const rows = toRows({ key, source, replicas, known });
+      return visitor.visit(lost.size === 0 ? rows : rows.filter(({ index }) => !lost.has(index)));
+    };
     return found instanceof Promise ? found.then(tell) : tell(found as readonly undefined[]);
   };
-  return mergeListings(sidesOf(options), visit, options.signal);
+  return mergeListings(sidesOf({ ...options, onLost: onLost && lose }), visit, options.signal);
 }
 
-function sidesOf({ rule, destinations, storeOf }: DiffOptions): { source: MergeSide; destinations: readonly MergeSide[] } {
+function sidesOf({ rule, destinations, storeOf, onLost }: DiffOptions): { source: MergeSide; destinations: readonly MergeSide[] } {
   const prefix = rule.filter.prefix ?? "";
   return {
     source: { store: storeOf(rule.source), prefix, stripPrefix: "" },
-    destinations: destinations.map((destination) => ({
+    destinations: destinations.map((destination, index) => ({
       store: storeOf(destination.bucket),
       prefix: destination.prefix + prefix,
       stripPrefix: destination.prefix,
+      onLost: onLost && ((error) => onLost(index, error)),
     })),
   };
 }
@@ -156,7 +167,8 @@ export async function resolveRow(row: DiffRow, options: DiffOptions): Promise<Re
   );
 }
 
-function differences(row: DiffRow): string[] {
+/** What listings show of two objects that differ. */
+export function differences(row: DiffRow): string[] {
   return row.source?.sizeBytes === row.replica?.sizeBytes ? ["etag"] : ["size", "etag"];
 }
 

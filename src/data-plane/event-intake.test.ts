@@ -10,7 +10,7 @@ import { bucketOf, MemoryObjectStore } from "../testing/memory-object-store.ts";
 import { claimAll, type StateHarness } from "../testing/state-contract.ts";
 import { withFaults } from "../testing/with-faults.ts";
 import { EventIntake } from "./event-intake.ts";
-import { OwnWrites } from "./own-writes.ts";
+import { OwnWrites } from "./interior/own-writes.ts";
 import { RuleIndex } from "./rule-index.ts";
 
 const [one, two] = [destinationOf(bucketOf("one")), destinationOf(bucketOf("two"))];

@@ -6,7 +6,7 @@ import type { Intake } from "../ports/event-source.ts";
 import type { ObjectStore } from "../ports/object-store.ts";
 import type { Changes, Holdings, Journal, TaskStore, Want } from "../ports/state.ts";
 import { Alarm } from "./alarm.ts";
-import type { OwnWrites } from "./own-writes.ts";
+import type { OwnWrites } from "./interior/own-writes.ts";
 import type { RuleIndex } from "./rule-index.ts";
 
 export interface EventIntakeOptions {

@@ -102,6 +102,27 @@ describe("mergeListings", () => {
     assert.deepEqual(unhandled, []);
   });
 
+  it("goes on without a side that fails where somebody is told of it, with what the side listed before", async () => {
+    const seen: unknown[] = [];
+    const lost: unknown[] = [];
+    const broken = { ...sideOf(["a", "c", "e"], [1, 1], { failOnPage: 2 }), onLost: (error: unknown) => void lost.push(error) };
+    const sides = { source: sideOf(["a", "b", "c", "d"], [1]), destinations: [broken, sideOf(["d", "e"], [])] };
+    await mergeListings(sides, ({ key, replicas }) => {
+      seen.push([key, lost.length, ...replicas.map((replica) => replica?.key)]);
+    });
+    assert.deepEqual(seen, [
+      ["a", 0, "a", undefined],
+      ["b", 0, undefined, undefined],
+      ["c", 0, "c", undefined],
+      ["d", 1, undefined, "d"],
+      ["e", 1, undefined, "e"],
+    ]);
+    assert.deepEqual(
+      lost.map((error) => isReplicationError(error) && error.code),
+      ["StoreUnreachable"],
+    );
+  });
+
   it("waits for a visitor that asks it to, and ends with its error", async () => {
     const order: string[] = [];
     const sides = { source: sideOf(["a", "b", "c"], [1]), destinations: [] };

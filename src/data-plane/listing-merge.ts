@@ -8,6 +8,8 @@ export interface MergeSide {
   readonly prefix: string;
   /** Cut off the front of every key, which begins with it. */
   readonly stripPrefix: string;
+  /** Told where the side cannot be listed to its end: what comes after is not known of it, and the others go on. Absent: the merge fails. */
+  readonly onLost?: ((error: unknown) => void) | undefined;
 }
 
 /** One key of the union of all sides. */
@@ -25,7 +27,7 @@ export type MergeVisitor = (merged: MergedKey) => void | Promise<void>;
  * Visits the union of a source's and its destinations' keys in the order of their UTF-8 bytes, each once, in bounded memory: a page of each
  * side and the one that is being fetched.
  *
- * @throws `ListingOutOfOrder` where a store does not list by UTF-8 bytes: nothing can then be concluded from what one side lacks.
+ * @throws `ListingOutOfOrder` where a store does not list by UTF-8 bytes: nothing can then be concluded from what that side lacks.
  */
 export async function mergeListings(
   sides: { source: MergeSide; destinations: readonly MergeSide[] },
@@ -95,7 +97,8 @@ class Cursor {
   /** Stands at the first object of the next page that has any. */
   async fill(): Promise<void> {
     while (this.#key === undefined && this.#next !== undefined) {
-      const page = await this.#next;
+      const page = await this.#next.catch((error: unknown) => this.#lose(error));
+      if (page === undefined) return;
       this.#next = page.nextContinuationToken === undefined ? undefined : this.#fetch(page.nextContinuationToken);
       this.#objects = page.objects;
       this.#at = 0;
@@ -107,6 +110,14 @@ class Cursor {
   abandon(): void {
     this.#next?.catch(() => undefined);
     this.#next = undefined;
+  }
+
+  /** Ends the side. @throws the error where nobody is told of it */
+  #lose(error: unknown): undefined {
+    if (this.#side.onLost === undefined) throw error;
+    this.abandon();
+    this.#key = undefined;
+    this.#side.onLost(error);
   }
 
   #fetch(continuationToken: string | undefined): Promise<ListPage> {
@@ -121,7 +132,10 @@ class Cursor {
       this.#key = undefined;
       return;
     }
-    if (this.#last !== undefined && compareKeys(listed, this.#last) <= 0) throw outOfOrder(this.#side, this.#last, listed);
+    if (this.#last !== undefined && compareKeys(listed, this.#last) <= 0) {
+      this.#lose(outOfOrder(this.#side, this.#last, listed));
+      return;
+    }
     this.#last = listed;
     this.#key = this.#side.stripPrefix === "" ? listed : listed.slice(this.#side.stripPrefix.length);
   }

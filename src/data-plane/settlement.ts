@@ -40,6 +40,8 @@ export interface Failed {
   readonly wants?: readonly Want[] | undefined;
   /** What the row said of a delete, which stands until the attempt that failed is made again. */
   readonly standing?: string | undefined;
+  /** What the row goes on telling though the attempt failed. */
+  readonly notes?: readonly string[] | undefined;
 }
 
 export type Settlement = Settled | Failed;
@@ -48,8 +50,8 @@ export function settled(status: Settled["status"], reason: string | null, more: 
   return { kind: "settled", status, operation: "copy", reason, notes: [], replica: null, origin: null, ...more };
 }
 
-export function failed(error: unknown, { operation = "copy", wants, standing }: Partial<Failed> = {}): Failed {
-  return { kind: "failed", error: toReplicationError(error), operation, wants, standing };
+export function failed(error: unknown, { operation = "copy", wants, standing, notes }: Partial<Failed> = {}): Failed {
+  return { kind: "failed", error: toReplicationError(error), operation, wants, standing, notes };
 }
 
 /** What a person, the gate or an event said of a delete that was not made: nothing else tells of it. */

@@ -148,6 +148,62 @@ describe("syncRule", () => {
     assert.ok(failed >= 32 && failed < 60, `${failed}`);
   });
 
+  it("goes on without a destination that cannot be listed, and its summary says why (invariant 7)", async () => {
+    const at = sceneOf();
+    const [one, two] = at.replicas;
+    for (let i = 0; i < 20; i++) at.source.plant(`k${i}`);
+    const away = new ReplicationError("StoreUnreachable", "away");
+    one.list = () => Promise.reject(away);
+    await assert.rejects(at.run(), away);
+    const [first, second] = await at.run({ goesOn: true });
+    assert.deepEqual([first?.error, first?.copied, second?.error, second?.copied], [away, 0, undefined, 20]);
+    assert.deepEqual([one.keys().length, two.keys().length], [0, 20]);
+    assert.ok(at.transfer.requests.every(({ destinations }) => destinations.length === 1));
+  });
+
+  it("breaks the destinations of a source that cannot be listed, and ends only once what is under way is done", async () => {
+    const at = sceneOf();
+    at.source.plant("k");
+    const away = new ReplicationError("StoreUnreachable", "away");
+    const list = at.source.list.bind(at.source);
+    at.source.list = async (options) => {
+      if (options?.continuationToken !== undefined) throw away;
+      return { ...(await list(options)), nextContinuationToken: "more" };
+    };
+    const summaries = await at.run({ goesOn: true });
+    assert.deepEqual(pick(summaries, "error", "copied"), [
+      [away, 1],
+      [away, 1],
+    ]);
+  });
+
+  it("says of a destination that keeps failing that it was given up: what was not tried is not known", async () => {
+    const at = sceneOf();
+    const [one, two] = at.replicas;
+    for (let i = 0; i < 200; i++) at.source.plant(`k${i}`);
+    const refusal = new ReplicationError("NoSuchBucket", "as planned");
+    one.put = () => Promise.reject(refusal);
+    const [first, second] = await at.run({ goesOn: true });
+    assert.deepEqual([first?.error, second?.error, two.keys().length], [refusal, undefined, 200]);
+  });
+
+  it("tells what differs, as far as it is known", async () => {
+    const at = sceneOf();
+    const [one, two] = at.replicas;
+    for (const key of ["etag", "size", "unproven"]) at.source.plant(key);
+    one.plant("etag", {}, "else");
+    one.plant("size", {}, "other bytes");
+    one.plant("unproven", { etag: `${"0".repeat(32)}-2` });
+    for (const key of ["etag", "size", "unproven"]) two.plant(key);
+    await at.run({ dryRun: true });
+    const told = at.events.flatMap((event) => (event.kind === "difference" ? [[event.verdict, event.key, event.differs]] : []));
+    assert.deepEqual(told.sort(), [
+      ["DIFFERENT", "etag", ["etag"]],
+      ["DIFFERENT", "size", ["size", "etag"]],
+      ["UNPROVEN", "unproven", ["etag"]],
+    ]);
+  });
+
   it("copies only what the rule's filters let in", async () => {
     const at = sceneOf();
     const tagged = (env: string) => ({ attributes: { systemHeaders: {}, metadata: {}, tags: { env } } });

@@ -3,12 +3,13 @@ import { type RetryPolicy, retryDelay } from "../domain/retry.ts";
 import type { Destination } from "../domain/rule.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Transfer } from "../ports/transfer.ts";
-import { type DiffOptions, type DiffRow, diffRule, resolveRow, type Verdict } from "./diff.ts";
+import { type DiffOptions, type DiffRow, differences, diffRule, type Resolved, resolveRow, type Verdict } from "./diff.ts";
+import { type Losable, LostDestinations } from "./lost-destinations.ts";
 import { type AimOutcome, replicate } from "./replicate.ts";
 import { WorkPool } from "./work-pool.ts";
 
 /** What a comparison of one destination came to. */
-export interface SyncSummary {
+export interface SyncSummary extends Losable {
   readonly destination: Destination;
   compared: number;
   equal: number;
@@ -29,6 +30,8 @@ export type SyncEvent =
       readonly key: string;
       readonly destination: Destination;
       readonly verdict: Verdict;
+      /** What of it differs, as far as that is known. */
+      readonly differs: readonly string[];
       readonly bytes: number;
     }
   | { readonly kind: "copied"; readonly key: string; readonly destination: Destination; readonly bytes: number }
@@ -42,6 +45,11 @@ export interface SyncOptions extends DiffOptions {
   readonly retry: RetryPolicy;
   /** Finds and tells, copies nothing. */
   readonly dryRun: boolean;
+  /**
+   * Whether a destination that fails costs itself alone, and a source its destinations: their summaries carry the error. Absent: the sync ends
+   * with it.
+   */
+  readonly goesOn?: boolean | undefined;
   readonly onEvent?: ((event: SyncEvent) => void) | undefined;
   /** Keeps what became of an object where there is a state to keep it in; the sync ends only after it resolved. */
   readonly keep?: ((row: DiffRow, outcome: AimOutcome) => Promise<void>) | undefined;
@@ -65,15 +73,16 @@ const SYSTEMIC = new Set([
 export async function syncRule(options: SyncOptions): Promise<readonly SyncSummary[]> {
   const run = new SyncRun(options);
   try {
-    await diffRule(options, run);
-  } finally {
-    await run.finish();
+    await diffRule({ ...options, onLost: run.onLost }, run).finally(() => run.finish());
+  } catch (error) {
+    run.lost.loseRest(error);
   }
   return run.summaries;
 }
 
 class SyncRun {
   readonly summaries: readonly SyncSummary[];
+  readonly lost: LostDestinations;
   readonly #options: SyncOptions;
   readonly #pool: WorkPool;
   readonly #failuresInARow: number[];
@@ -82,12 +91,18 @@ class SyncRun {
     this.#options = options;
     this.#pool = new WorkPool(Math.ceil(options.concurrency / Math.max(1, options.destinations.length)));
     this.summaries = options.destinations.map(emptySummary);
+    this.lost = new LostDestinations(this.summaries, { goesOn: options.goesOn === true, signal: options.signal });
     this.#failuresInARow = options.destinations.map(() => 0);
+  }
+
+  get onLost(): DiffOptions["onLost"] {
+    return this.#options.goesOn === true ? (index, error) => this.lost.lose(index, error) : undefined;
   }
 
   visit(rows: readonly DiffRow[]): void | Promise<void> {
     const open: DiffRow[] = [];
     for (const row of rows) {
+      if (this.lost.has(row.index)) continue;
       const summary = this.#summary(row);
       if (row.source === undefined) summary.extra += row.replica === undefined ? 0 : 1;
       else {
@@ -107,22 +122,25 @@ class SyncRun {
     if (this.#options.signal?.aborted === true) return;
     const wanted: DiffRow[] = [];
     for (const row of rows) {
-      const verdict = await this.#verdict(row);
-      this.#count(row, verdict);
+      const resolved = await this.#resolve(row).catch((error: unknown) => this.lost.lose(row.index, error));
+      if (resolved === undefined) continue;
+      this.#count(row, resolved);
+      const { verdict } = resolved;
       if (verdict === "MISSING" || verdict === "DIFFERENT" || verdict === "UNPROVEN") wanted.push(row);
     }
     if (wanted.length > 0 && !this.#options.dryRun) await this.#copy(wanted);
   }
 
   /** Asks the stores only where listings leave something open. What is missing by listing is copied without asking. */
-  async #verdict(row: DiffRow): Promise<Verdict> {
+  async #resolve(row: DiffRow): Promise<Resolved> {
     const { filter } = this.#options.rule;
     const plain = filter.tags === undefined && filter.minBytes === undefined && filter.maxBytes === undefined;
-    if (plain && (row.finding === "MISSING" || row.finding === "DIFFERENT")) return row.finding;
-    return (await resolveRow(row, this.#options)).verdict;
+    if (plain && row.finding === "MISSING") return { verdict: "MISSING", differs: [] };
+    if (plain && row.finding === "DIFFERENT") return { verdict: "DIFFERENT", differs: differences(row) };
+    return resolveRow(row, this.#options);
   }
 
-  #count(row: DiffRow, verdict: Verdict): void {
+  #count(row: DiffRow, { verdict, differs }: Resolved): void {
     const summary = this.#summary(row);
     if (verdict === "EQUAL") summary.equal++;
     else if (verdict === "MISSING") summary.missing++;
@@ -131,7 +149,8 @@ class SyncRun {
     else if (verdict === "UNPROVEN") summary.unproven++;
     else summary.excluded++;
     if (verdict !== "EQUAL" && verdict !== "EXCLUDED") {
-      this.#tell({ kind: "difference", key: row.key, destination: summary.destination, verdict, bytes: row.source?.sizeBytes ?? 0 });
+      const { destination } = summary;
+      this.#tell({ kind: "difference", key: row.key, destination, verdict, differs, bytes: row.source?.sizeBytes ?? 0 });
     }
   }
 
@@ -187,11 +206,12 @@ class SyncRun {
   #noteFailure(index: number, error: ReplicationError): void {
     const systemic = isReplicationError(error) && SYSTEMIC.has(error.code);
     this.#failuresInARow[index] = systemic ? (this.#failuresInARow[index] ?? 0) + 1 : 0;
+    if (this.#options.goesOn === true && this.#gaveUp(index)) this.lost.lose(index, error);
     if (this.summaries.every((_, i) => this.#gaveUp(i))) throw error;
   }
 
   #gaveUp(index: number): boolean {
-    return (this.#failuresInARow[index] ?? 0) >= GIVE_UP_AFTER;
+    return this.lost.has(index) || (this.#failuresInARow[index] ?? 0) >= GIVE_UP_AFTER;
   }
 
   #summary(row: DiffRow): SyncSummary {

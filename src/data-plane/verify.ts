@@ -5,7 +5,8 @@ import type { LedgerEntry } from "../domain/status.ts";
 import type { Clock } from "../ports/clock.ts";
 import { attributeDifferences } from "./attribute-differences.ts";
 import { type DiffOptions, type DiffRow, diffRule, type Resolved, resolveRow, toRoute, type Verdict } from "./diff.ts";
-import type { Place } from "./sides.ts";
+import { type Losable, LostDestinations } from "./lost-destinations.ts";
+import type { Place } from "./place.ts";
 import { WorkPool } from "./work-pool.ts";
 
 export interface VerifyOptions extends DiffOptions {
@@ -22,6 +23,15 @@ export interface VerifyOptions extends DiffOptions {
   readonly onDifference: (difference: Difference) => void | Promise<void>;
   /** Asked where an object cannot be read: true goes on without it, as if it were equal. Absent: the comparison ends with the error. */
   readonly mayLeaveOut?: ((error: ReplicationError) => boolean) | undefined;
+  /**
+   * Whether a destination that fails costs itself alone, and a source its destinations: their summaries carry the error. Absent: the comparison
+   * ends with it.
+   */
+  readonly goesOn?: boolean | undefined;
+  /** Told each time an object is done with at a destination. */
+  readonly onCompared?: (() => void) | undefined;
+  /** Told of bytes that were read. */
+  readonly onRead?: ((bytes: number) => void) | undefined;
 }
 
 export interface Difference {
@@ -32,7 +42,7 @@ export interface Difference {
 }
 
 /** What a comparison of one destination came to. Every key that was looked at is counted once. */
-export interface VerifySummary {
+export interface VerifySummary extends Losable {
   readonly destination: Destination;
   compared: number;
   equal: number;
@@ -52,13 +62,17 @@ export interface VerifySummary {
 /** Compares a rule's destinations with its source and tells every difference. Changes nothing. */
 export async function verifyRule(options: VerifyOptions): Promise<readonly VerifySummary[]> {
   const run = new VerifyRun(options);
-  await diffRule(options, run);
-  await run.finish();
+  try {
+    await diffRule({ ...options, onLost: run.onLost }, run).finally(() => run.finish());
+  } catch (error) {
+    run.lost.loseRest(error);
+  }
   return run.summaries;
 }
 
 class VerifyRun {
   readonly summaries: readonly VerifySummary[];
+  readonly lost: LostDestinations;
   readonly #options: VerifyOptions;
   readonly #pool: WorkPool;
   readonly #newest: number;
@@ -69,18 +83,24 @@ class VerifyRun {
     this.#pool = new WorkPool(options.concurrency);
     this.#newest = options.minAgeMs === 0 ? Number.POSITIVE_INFINITY : options.clock.now() - options.minAgeMs;
     this.summaries = options.destinations.map(emptySummary);
+    this.lost = new LostDestinations(this.summaries, { goesOn: options.goesOn === true, signal: options.signal });
+  }
+
+  get onLost(): DiffOptions["onLost"] {
+    return this.#options.goesOn === true ? (index, error) => this.lost.lose(index, error) : undefined;
   }
 
   visit(rows: readonly DiffRow[]): void | Promise<void> {
     const deep = this.#options.attributes || this.#options.checksum;
     const open: DiffRow[] = [];
     for (const row of rows) {
-      if (row.source === undefined && row.replica === undefined) continue;
+      if ((row.source === undefined && row.replica === undefined) || this.lost.has(row.index)) continue;
       const summary = this.#summary(row);
       if ((row.source ?? row.replica)?.lastModified !== undefined && this.#isTooNew(row)) summary.excluded++;
       else if (row.finding === "EQUAL" && !deep) {
         summary.compared++;
         summary.equal++;
+        this.#options.onCompared?.();
       } else open.push(row);
     }
     return open.length === 0 ? undefined : this.#pool.add(() => this.#settle(open));
@@ -95,12 +115,17 @@ class VerifyRun {
   }
 
   async #settle(rows: readonly DiffRow[]): Promise<void> {
-    for (const row of rows) await this.#count(row, await this.#resolve(row).catch((error: unknown) => this.#leftOut(error)));
+    for (const row of rows) {
+      const resolved = await this.#resolve(row).catch((error: unknown) => this.#leftOut(row, error));
+      if (resolved !== undefined) await this.#count(row, resolved);
+      this.#options.onCompared?.();
+    }
   }
 
-  #leftOut(error: unknown): Resolved {
+  #leftOut(row: DiffRow, error: unknown): Resolved | undefined {
     if (isReplicationError(error) && this.#options.mayLeaveOut?.(error) === true) return { verdict: "EQUAL", differs: [] };
-    throw error;
+    this.lost.lose(row.index, error);
+    return undefined;
   }
 
   async #resolve(row: DiffRow): Promise<Resolved> {
@@ -144,6 +169,7 @@ class VerifyRun {
     for (let start = 0; start < size; start += READ_BYTES) {
       const bytes = await store.read(key, { start, endExclusive: Math.min(size, start + READ_BYTES) }, this.#options.signal);
       summary.bytesRead += bytes.byteLength;
+      this.#options.onRead?.(bytes.byteLength);
       digest.update(bytes);
     }
     return digest.digest("hex");

@@ -9,12 +9,13 @@ import type { Meter } from "../ports/meter.ts";
 import type { LeasedTask, Outcome, Route, TaskStore } from "../ports/state.ts";
 import type { Transfer } from "../ports/transfer.ts";
 import { Alarm } from "./alarm.ts";
+import { mayBeThere } from "./already-there.ts";
 import type { CarefulWays } from "./careful-ways.ts";
 import { DestinationHealth } from "./destination-health.ts";
 import { OutcomeRecorder, type OutcomeRecorderOptions } from "./outcome-recorder.ts";
 import { type Aim, type AimOutcome, replicate, toReplica } from "./replicate.ts";
 import type { RuleIndex } from "./rule-index.ts";
-import type { Failed, Settlement } from "./settlement.ts";
+import { type Failed, failed, type Settled } from "./settlement.ts";
 
 export interface WorkerOptions {
   readonly tasks: TaskStore;
@@ -212,26 +213,30 @@ export class Worker {
     const startedAt = clock.now();
     const quick: Errand[] = [];
     const others: Promise<void>[] = [];
+    const begin = (work: Promise<void>) => {
+      work.catch(() => undefined); // it may fail before it is waited for, below
+      others.push(work);
+    };
     for (const task of group) {
       const aim = rules.aimOf(task.route);
       if (aim === undefined) settle(this.#ended(task, { startedAt, status: "SKIPPED", reason: "RuleRemoved" }));
       else if (!keyMatches(aim.rule.filter, task.key)) settle(this.#ended(task, { startedAt, status: "SKIPPED", reason: "FilteredOut" }));
       else if (isQuick(task, aim, rules)) quick.push({ task, aim });
-      else others.push(this.#attemptCarefully({ task, aim }, startedAt, settle));
+      else begin(this.#attemptCarefully({ task, aim }, startedAt, settle));
     }
+    const errands = await this.#withoutDone(quick, startedAt, settle);
     const settleAim = (index: number, outcome: AimOutcome) => {
-      const task = quick[index]?.task;
+      const task = errands[index]?.task;
       if (task !== undefined) settle(this.#toOutcome(task, outcome, startedAt));
     };
-    const aims = quick.map(({ aim }) => aim);
-    const hint = commonHint(quick.map(({ task }) => task));
+    const aims = errands.map(({ aim }) => aim);
+    const hint = commonHint(errands.map(({ task }) => task));
     const key = group[0]?.key ?? "";
     const outcomes = await replicate(transfer, { key, aims, hint, onCopied: settleAim, signal: this.#abort.signal });
     for (const [index, outcome] of this.#abort.signal.aborted ? [] : outcomes.entries()) {
-      const errand = quick[index];
-      if (errand !== undefined && mayBeDelete(outcome, errand)) others.push(this.#attemptCarefully(errand, startedAt, settle));
-      else if (errand !== undefined && isToBeRestored(outcome, errand))
-        others.push(this.#restore(errand, outcome.error, startedAt).then(settle));
+      const errand = errands[index];
+      if (errand !== undefined && mayBeDelete(outcome, errand)) begin(this.#attemptCarefully(errand, startedAt, settle));
+      else if (errand !== undefined && outcome.kind === "failed") begin(this.#failedQuickly(errand, outcome.error, startedAt).then(settle));
       else settleAim(index, outcome);
     }
     await Promise.all(others);
@@ -240,31 +245,70 @@ export class Worker {
   async #attemptCarefully({ task, aim }: Errand, startedAt: number, settle: (outcome: Outcome) => void): Promise<void> {
     const settlement = await this.#options.careful.settle({ task, aim, signal: this.#abort.signal });
     if (this.#abort.signal.aborted && settlement.kind === "failed") return;
-    if (settlement.kind === "failed") {
-      const { error, operation, wants, standing } = settlement;
-      if (error.code === "BeingWritten") return settle(this.#deferred(task, { error, standing }, startedAt));
-      if (isToBeRestored(settlement, { task, aim })) return settle(await this.#restore({ task, aim }, error, startedAt));
-      const { entry, ...outcome } = this.#failed(task, error, startedAt);
-      const reason = outcome.retryAt === undefined ? entry.reason : (standing ?? entry.reason);
-      settle({ ...outcome, entry: { ...entry, operation, reason }, wants });
-      return;
-    }
-    const { status, operation, reason, notes, replica, origin, holdings, closes, wants, versions, onRecorded } = settlement;
-    if (onRecorded !== undefined) this.#afterwards.set(task, onRecorded);
+    if (settlement.kind === "failed") return settle(await this.#unsettled({ task, aim }, settlement, startedAt));
+    if (settlement.onRecorded !== undefined) this.#afterwards.set(task, settlement.onRecorded);
+    settle(this.#settled(task, settlement, startedAt));
+  }
+
+  #settled(task: LeasedTask, settlement: Settled, startedAt: number): Outcome {
+    const { status, operation, reason, notes, replica, origin, holdings, closes, wants, versions } = settlement;
     const ended = this.#ended(task, { startedAt, status, reason, notes, replica });
-    settle({ ...ended, entry: { ...ended.entry, operation, origin }, holdings, closes, wants, versions });
+    return { ...ended, entry: { ...ended.entry, operation, origin }, holdings, closes, wants, versions };
+  }
+
+  /** Settles what was replicated while it was wished for once more, and returns the rest. */
+  async #withoutDone(errands: readonly Errand[], startedAt: number, settle: (outcome: Outcome) => void): Promise<readonly Errand[]> {
+    if (!errands.some(({ task }) => mayBeThere(task))) return errands;
+    const isOpen = async ({ task, aim }: Errand): Promise<boolean> => {
+      try {
+        const end = await this.#options.careful.alreadyThere({ task, aim, signal: this.#abort.signal });
+        if (end !== undefined) settle(this.#settled(task, end, startedAt));
+        return end === undefined;
+      } catch (error) {
+        if (!this.#abort.signal.aborted) settle(await this.#unsettled({ task, aim }, failed(error), startedAt));
+        return false;
+      }
+    };
+    const open = await Promise.all(errands.map(isOpen));
+    return errands.filter((_, i) => open[i]);
+  }
+
+  /** A copy that failed. What is still to be found out of a delete is not forgotten for it. */
+  async #failedQuickly(errand: Errand, error: ReplicationError, startedAt: number): Promise<Outcome> {
+    const { deletes } = errand.aim.rule;
+    const notes = deletes === "none" ? [] : await this.#options.careful.deletesTold(errand.task);
+    return this.#unsettled(errand, failed(error, { notes }), startedAt);
+  }
+
+  /** What did not come to its end. Of what may come out of an archive, the row goes on telling that it was asked for. */
+  async #unsettled({ task, aim }: Errand, end: Failed, startedAt: number): Promise<Outcome> {
+    const { restore } = aim.rule;
+    if (restore === undefined) return this.#failedCarefully(task, end, startedAt);
+    const isArchived = end.error.code === "ArchivedObject";
+    if (!isArchived) return this.#options.careful.archives.carry(task, this.#failedCarefully(task, end, startedAt));
+    return this.#restore({ task, aim }, end, startedAt);
+  }
+
+  #failedCarefully(task: LeasedTask, { error, operation, wants, standing, notes = [] }: Failed, startedAt: number): Outcome {
+    if (error.code === "BeingWritten") return this.#deferred(task, { error, standing }, startedAt);
+    const { entry, ...outcome } = this.#failed(task, error, startedAt);
+    const reason = outcome.retryAt === undefined ? entry.reason : (standing ?? entry.reason);
+    return { ...outcome, entry: { ...entry, operation, reason, notes }, wants };
   }
 
   /** An archived object is asked for, and waited for. */
-  async #restore({ task, aim }: Errand, cause: ReplicationError, startedAt: number): Promise<Outcome> {
+  async #restore({ task, aim }: Errand, end: Failed, startedAt: number): Promise<Outcome> {
+    const { archives } = this.#options.careful;
     try {
-      const retryAfterMs = await this.#options.careful.archives.ask(aim, task.key, this.#abort.signal);
-      const error = new ReplicationError(cause.code, cause.message, { retryAfterMs, cause });
+      const { retryAfterMs, notes } = await archives.ask({ task, aim, signal: this.#abort.signal });
+      const { code, message } = end.error;
+      const error = new ReplicationError(code, message, { retryAfterMs, cause: end.error });
       // Hours that are no backlog of ours: they count in neither lag nor latency.
       const later: LeasedTask = { ...task, lane: "backfill", eventTime: null };
-      return { ...this.#deferred(later, { error, standing: "BeingRestored" }, startedAt), task };
+      const { entry, ...outcome } = this.#deferred(later, { error, standing: "BeingRestored" }, startedAt);
+      return { ...outcome, entry: { ...entry, notes }, task };
     } catch (refusal) {
-      return this.#failed(task, toReplicationError(refusal), startedAt);
+      return archives.carry(task, this.#failedCarefully(task, failed(refusal, end), startedAt));
     }
   }
 
@@ -378,11 +422,6 @@ function isQuick({ changes }: LeasedTask, aim: Aim, rules: RuleIndex): boolean {
   if (rules.passesInterior(aim) || rule.versions === "all" || rule.stamp === "always") return false;
   if (changes === undefined) return true;
   return changes.written === true && !(changes.deleted === true && rule.deletes !== "none");
-}
-
-/** In an archive, and its rule has it brought back. */
-function isToBeRestored<T extends AimOutcome | Settlement>(end: T, { aim }: Errand): end is T & { readonly kind: "failed" } {
-  return end.kind === "failed" && end.error.code === "ArchivedObject" && aim.rule.restore !== undefined;
 }
 
 /** Gone, and deletes are replicated: whether it was deleted is read at the source. */

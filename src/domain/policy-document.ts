@@ -18,3 +18,11 @@ export interface PolicyStatement {
   readonly Condition?: Readonly<Record<string, Readonly<Record<string, string | readonly string[]>>>> | undefined;
   readonly [element: string]: unknown;
 }
+
+/** Reads a policy out of its JSON, whose statement stands without a list where it is the only one. */
+export function parsePolicy(text: string): PolicyDocument {
+  const { Statement = [], ...rest } = JSON.parse(text) as Omit<PolicyDocument, "Statement"> & {
+    readonly Statement?: PolicyStatement | readonly PolicyStatement[];
+  };
+  return { ...rest, Statement: [Statement].flat() };
+}

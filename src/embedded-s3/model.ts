@@ -37,7 +37,7 @@ import { type CopyInput, type CopySource, checkNotIdle, copiedAttributes } from 
 import { checkKey } from "./object-key.ts";
 import { type BucketLock, type Bypass, checkUnlocked, type Retention, withRetention } from "./object-lock.ts";
 import { checkVersionId, findCopySource, findObject, type ObjectRead, type ReadInput, resolveSpan, shownVersionId } from "./object-read.ts";
-import { completed, newRestore } from "./object-restore.ts";
+import { completed, newRestore, shownAt } from "./object-restore.ts";
 import {
   checkReadable,
   type DeleteMarker,
@@ -203,7 +203,7 @@ export class EmbeddedS3Model {
   /** Returns what getObject would, without bytes; also of archived objects. */
   headObject(bucket: string, key: string, input: ReadInput = {}): ObjectRead {
     const state = this.#bucket(bucket);
-    const version = findObject(state, key, input.versionId);
+    const version = shownAt(findObject(state, key, input.versionId), this.#now());
     checkCustomerKey(version.encryption, input.customerKeyMd5);
     checkRead(version, input.conditions ?? {});
     return { version, versionId: shownVersionId(state, version), ...resolveSpan(version, input) };

@@ -16,6 +16,12 @@ export function completed({ days }: Restore, now: number): Restore {
   return { days, expiresAt: now + days * DAY_MS };
 }
 
+/** The version as it shows: a restored copy that has expired was never there. */
+export function shownAt(version: ObjectVersion, now: number): ObjectVersion {
+  const isOver = version.restore?.expiresAt !== undefined && !isRestored(version, now);
+  return isOver ? { ...version, restore: undefined } : version;
+}
+
 /** Tells of a restored copy. https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html */
 export function restoreHeaders({ restore }: ObjectVersion): Record<string, string> {
   if (restore === undefined) return {};

@@ -81,6 +81,26 @@ export interface Plan {
   readonly handOvers: readonly HandOver[];
   /** What was there before the rules, where that was counted. */
   readonly existing?: readonly ExistingObjects[] | undefined;
+  /** What is to be copied once all steps are made. It is no change: nobody knows how much is left to do before both sides were compared. */
+  readonly copies?: readonly ExistingCopy[] | undefined;
+}
+
+/**
+ * How what was there before a rule gets to its destination. `job`: S3 replicates it by a batch job. `copy`: replicast copies it. Null: not at all,
+ * or there is nothing.
+ */
+export type BackfillWay = "job" | "copy" | null;
+
+/** One pair whose existing objects replicast copies, because S3 cannot be asked to. */
+export interface ExistingCopy {
+  /** Id of the rule in the config. */
+  readonly rule: string;
+  /** Canonical id of the source. */
+  readonly sourceId: string;
+  /** Id of the destination in its rule. */
+  readonly destinationId: string;
+  /** Another rule stands for the same keys: what S3 calls COMPLETED may be missing at this destination. */
+  readonly takesCompleted: boolean;
 }
 
 /** What one pair replicates only when it is asked to, with an estimate of what that costs; null where nobody may count. */
@@ -95,4 +115,7 @@ export interface ExistingObjects {
   readonly isWhole: boolean;
   /** US dollars. */
   readonly cost: number | null;
+  readonly way: BackfillWay;
+  /** Why it is this way and no other. */
+  readonly why: string;
 }

@@ -1,4 +1,4 @@
-import type { Meter } from "../ports/meter.ts";
+import type { ComparisonMeter } from "../ports/meter.ts";
 
 /** Counts nothing. */
-export const silentMeter: Meter = { request() {}, completed() {}, failed() {}, storeUp() {}, verified() {} };
+export const silentMeter: ComparisonMeter = { request() {}, completed() {}, failed() {}, storeUp() {}, verified() {}, drift() {} };

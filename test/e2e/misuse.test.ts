@@ -181,8 +181,8 @@ function asker(url: string): Ask {
 function assertProblem({ status, type, body }: Answer, expected: number): void {
   assert.equal(status, expected, body);
   assert.equal(type, "application/problem+json");
-  const problem = JSON.parse(body) as { readonly code?: string; readonly detail?: string };
-  assert.ok(problem.code && problem.detail, body);
+  const problem = JSON.parse(body) as { readonly code?: string; readonly detail?: string; readonly hint?: string };
+  assert.ok(problem.code && problem.detail && problem.hint, body);
   assert.doesNotMatch(body, /\bat .*\.ts:/);
 }
 

@@ -21,6 +21,14 @@ for (const command of ["verify", "sync"]) {
   });
 }
 
+test("a destination that is named twice, however it is spelled, is refused: each object would be copied twice", () => {
+  for (const command of ["sync", "verify"]) {
+    const { status, stderr } = run(command, NOWHERE[0], NOWHERE[1], "http://127.0.0.1:1/two/");
+    assert.equal(status, 2, stderr);
+    assert.match(stderr, /^error: http:\/\/127\.0\.0\.1:1\/two is a destination twice\ntry: /);
+  }
+});
+
 test("sync refuses to copy a bucket into itself, where each copy would be copied again (invariant 5)", () => {
   for (const [source, destination] of [
     ["http://127.0.0.1:1/one", "http://localhost:1/one"],

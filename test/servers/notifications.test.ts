@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { PassThrough } from "node:stream";
 import { describe, test } from "node:test";
 import {
   type Event,
@@ -6,6 +7,7 @@ import {
   type NotificationConfiguration,
   PutBucketNotificationConfigurationCommand,
 } from "@aws-sdk/client-s3";
+import { main } from "../../src/cli/main.ts";
 import { aws } from "../support/clients.ts";
 import { guardAgainstLeaks } from "../support/leak-guard.ts";
 import { startMinio } from "../support/minio.ts";
@@ -75,6 +77,15 @@ async function comeAndGo(world: World, queue?: string): Promise<void> {
   assert.deepEqual(await actions(world, "destroy"), []);
 }
 
+/** Runs `destroy` as at a terminal where this is typed. */
+async function typed({ directory, env }: World, answer: string) {
+  const [stdout, stdin] = [new PassThrough(), Object.assign(new PassThrough(), { isTTY: true })];
+  const stderr = Object.assign(new PassThrough(), { isTTY: true });
+  stdin.end(answer);
+  const code = await main(["destroy", "--no-color"], env, { stdout, stderr, stdin, cwd: directory });
+  return { code, stdout: String(stdout.read()), stderr: String(stderr.read()) };
+}
+
 function openMotoSource(): Promise<World> {
   return openWorld(async ({ stack }) => {
     const moto = stack.use(await startMoto());
@@ -134,6 +145,21 @@ describe("bucket notifications", () => {
     });
     assert.deepEqual(await actions(world, "apply"), []);
     assert.deepEqual(await actions(world, "destroy"), []);
+  });
+
+  test("destroy on a terminal shows what it would remove, and asks", async () => {
+    await using world = await openMinioSource(WEBHOOK_ARN);
+    await prepare(world);
+    await setNotifications(world, { QueueConfigurations: [{ QueueArn: WEBHOOK_ARN, Events: ["s3:ObjectAccessed:*" as Event] }] });
+    await setNotifications(world, {});
+    assert.equal((await actions(world, "apply")).length, 1);
+    const refused = await typed(world, "n\n");
+    assert.equal(refused.code, 1);
+    assert.match(refused.stdout, /a:photos:acme\/events/);
+    assert.match(refused.stderr, /Remove all of this\? \[y\/N\]\nnothing was removed/);
+    assert.equal((await notificationsOf(world)).QueueConfigurations?.length, 1);
+    assert.equal((await typed(world, "y\n")).code, 0);
+    assert.deepEqual((await notificationsOf(world)).QueueConfigurations ?? [], []);
   });
 
   test("a target that the store does not know is refused, and nothing is changed", async () => {

@@ -1,9 +1,11 @@
-import { approveDeletes, rejectDeletes } from "../../src/control-plane/operations.ts";
+import { rebuildState } from "../../src/app/rebuild-ledger.ts";
+import { approveDeletes, type OperationScope, redriveFailures, rejectDeletes } from "../../src/control-plane/operations.ts";
+import { FAILURES, Rows, rowId } from "../../src/control-plane/rows.ts";
 import { attributePass } from "../../src/data-plane/attribute-pass.ts";
 import { type BackfillSummary, backfillRule } from "../../src/data-plane/backfill.ts";
 import { CarefulWays } from "../../src/data-plane/careful-ways.ts";
 import { EventIntake } from "../../src/data-plane/event-intake.ts";
-import { OwnWrites } from "../../src/data-plane/own-writes.ts";
+import { OwnWrites } from "../../src/data-plane/interior/own-writes.ts";
 import { RuleIndex } from "../../src/data-plane/rule-index.ts";
 import { SyncSchedule } from "../../src/data-plane/sync-schedule.ts";
 import { Worker } from "../../src/data-plane/worker.ts";
@@ -33,10 +35,14 @@ export interface ProcessParts {
   readonly syncMs: number | null;
   /** Whether the events of a store wait while nobody takes them in. */
   readonly eventsAreQueued: (rule: Rule) => boolean;
+  /** Whether the state is the one that its buckets know. @defaultValue it is */
+  readonly isTrusted?: (() => Promise<boolean>) | undefined;
 }
 
 /** Short enough for a paused worker to lose it within the hours that a run has. */
 const LEASE_MS = 6 * 60 * 60_000;
+/** Who looks again and again whether something is over does so less often here. */
+const LOOKS_EVERY_MS = 1_000;
 export const RETRY = { maxAttempts: 8, initialMs: 1_000, maxMs: 60_000 } as const;
 
 /** One running replicast, put together as the product puts itself together, over the ports of a simulated world. */
@@ -54,7 +60,7 @@ export class EngineProcess {
     const ownWrites = new OwnWrites(clock);
     this.#parts = parts;
     this.#rules = rules;
-    this.#careful = new CarefulWays({ transfer, storeOf, state, rules, clock, ownWrites, deleteGate, newId });
+    this.#careful = new CarefulWays({ transfer, storeOf, state, rules, clock, ownWrites, deleteGate, newId, isTrusted: parts.isTrusted });
     this.#worker = new Worker({
       tasks: state.tasks,
       transfer,
@@ -125,16 +131,25 @@ export class EngineProcess {
 
   /** What a person says of all deletes that are held. */
   async decideHeld(word: "approve" | "reject"): Promise<number> {
-    const { rules, state, clock } = this.#parts;
-    const scope = {
-      name: "simulated",
-      rules,
-      state,
-      now: () => clock.now(),
-      reopenGate: (route: Route) => this.#careful.gates.reopen(route),
-    };
+    const scope = this.#scope();
     const { changed } = await (word === "approve" ? approveDeletes(scope, { all: true }) : rejectDeletes(scope, { all: true }));
     return changed;
+  }
+
+  /** Has failures tried again: the first, those of its rule, or all. */
+  async redrive(which: "one" | "rule" | "all"): Promise<number> {
+    const scope = this.#scope();
+    const { rows } = await new Rows(scope.rules, scope.state).pageOfKind({ limit: 1 }, FAILURES);
+    const [first] = rows;
+    if (first === undefined) return 0;
+    const selection = which === "one" ? { ids: [rowId(first)] } : which === "rule" ? { rule: first.entry.rule } : { all: true as const };
+    return (await redriveFailures(scope, selection)).changed;
+  }
+
+  #scope(): OperationScope {
+    const { rules, state, clock } = this.#parts;
+    const reopenGate = (route: Route) => this.#careful.gates.reopen(route);
+    return { name: "simulated", rules, state, now: () => clock.now(), reopenGate };
   }
 
   /** Looks for attributes that differ though bytes do not. */
@@ -142,6 +157,27 @@ export class EngineProcess {
     const { state, storeOf, clock } = this.#parts;
     return attributePass({ rule, destinations: rule.destinations, storeOf, state, clock });
   }
+}
+
+/** Puts the ledger together again as `rebuild-ledger` does, with nobody else at work. */
+export async function rebuildLedger(parts: ProcessParts): Promise<void> {
+  const { rules, state, storeOf, transfer, clock, random, newId, deleteGate } = parts;
+  const buckets = new Map(
+    rules.flatMap(({ source, destinations }) => [source, ...destinations.map(({ bucket }) => bucket)]).map((bucket) => [bucket.id, bucket]),
+  );
+  await rebuildState({
+    config: { rules, deleteGate, retry: RETRY, limits: { concurrency: 4 } },
+    buckets: [...buckets.values()],
+    state,
+    stores: { storeOf, transfer },
+    machine: { clock: { ...clock, sleep: (ms, signal) => clock.sleep(Math.max(ms, LOOKS_EVERY_MS), signal) }, random, newId },
+    renew: async () => {
+      const known = await state.journal.epoch();
+      await state.journal.saveEpoch({ epoch: known?.epoch ?? newId(), generation: (known?.generation ?? 0) + 1, distrust: null });
+    },
+    onOutcome: () => undefined,
+    signal: new AbortController().signal,
+  });
 }
 
 /** The members of a mesh are all compared by its first. */

@@ -6,6 +6,8 @@ export interface FoundSeed {
   readonly shape?: Shape | undefined;
   /** With prefixes, a gate, lifecycles or `versions: all`, which came later: without it the seed draws what it did before. */
   readonly twisted?: boolean | undefined;
+  /** With failures that are tried again and ledgers that are put together, which came later still. */
+  readonly repaired?: boolean | undefined;
   /** What was wrong. */
   readonly found: string;
 }
@@ -84,5 +86,23 @@ export const FOUND_SEEDS: readonly FoundSeed[] = [
     seed: 17872,
     twisted: true,
     found: "a version that a dead worker had copied was recorded without the tags that had changed since",
+  },
+  {
+    seed: 1798,
+    twisted: true,
+    repaired: true,
+    found: "a delete whose retries ran out before anybody could read its source was forgotten",
+  },
+  {
+    seed: 6334,
+    twisted: true,
+    repaired: true,
+    found: "a lifecycle's delete whose retries ran out was taken for a client's by the next comparison",
+  },
+  {
+    seed: 8034,
+    twisted: true,
+    repaired: true,
+    found: "a delete that had failed was forgotten over the late event of a write before it",
   },
 ];

@@ -12,6 +12,10 @@ export type Operation = { readonly at: number } & (
   | { readonly kind: "lose-ledger" | "keep-ledger" | "restore-ledger" }
   /** A person decides on all deletes that are held. */
   | { readonly kind: "approve" | "reject" }
+  /** A person has failures tried again: the first, those of its rule, or all. */
+  | { readonly kind: "redrive"; readonly scope: "one" | "rule" | "all" }
+  /** A person stops everything and has the ledger put together again. */
+  | { readonly kind: "rebuild-ledger" }
 );
 
 /** `expire`: by a lifecycle. */

@@ -4,6 +4,7 @@ import { Checker } from "./checker.ts";
 import type { ProcessParts } from "./engine.ts";
 import { type FaultRates, RATES } from "./faults.ts";
 import { drawOperations, type Operation } from "./operations.ts";
+import { withRepairs } from "./repairs.ts";
 import { MINUTE } from "./times.ts";
 import { drawTopology, INTERIOR_SHAPES, LEAF_SHAPES, type Shape, type Topology } from "./topology.ts";
 import { drawTwists, NO_TWISTS, twisted, twistedOperations } from "./twists.ts";
@@ -26,6 +27,8 @@ export interface PlanOptions {
   readonly holdings?: boolean | undefined;
   /** Leaves out what came to the simulation later: `expirations`, prefixes, `versions: all`, the gate. */
   readonly plain?: boolean | undefined;
+  /** Leaves out what a person mends. */
+  readonly unrepaired?: boolean | undefined;
   readonly tamper?: ((parts: ProcessParts) => ProcessParts) | undefined;
 }
 
@@ -41,14 +44,15 @@ export interface Run {
 /** The shapes that the engine is promised to replicate. */
 export const SHAPES: readonly Shape[] = [...LEAF_SHAPES, ...INTERIOR_SHAPES];
 
-export function planOf(seed: number, { shapes = SHAPES, plain = false }: PlanOptions = {}): Plan {
+export function planOf(seed: number, { shapes = SHAPES, plain = false, unrepaired = plain }: PlanOptions = {}): Plan {
   const chance = new Chance(seed);
   const drawn = drawTopology(chance.of("topology"), shapes);
   const twists = plain ? NO_TWISTS : drawTwists(chance.of("twists"), drawn);
+  const operations = twistedOperations(drawOperations(chance.of("operations"), drawn), twists, chance.of("twisted operations"));
   return {
     seed,
     topology: twisted(drawn, twists, chance.of("twisted topology")),
-    operations: twistedOperations(drawOperations(chance.of("operations"), drawn), twists, chance.of("twisted operations")),
+    operations: unrepaired ? operations : withRepairs(operations, drawn, chance.of("repairs")),
     deleteGate: twists.deleteGate,
     rates: chance.pick("rates", [RATES.none, RATES.few, RATES.few, RATES.many]),
     processes: chance.pick("processes", [1, 1, 2, 3]),

@@ -164,6 +164,146 @@ describe("simulated scenarios", () => {
     script.expect(world.storeNamed("B").current(KEY)?.content, world.storeNamed("A").current(KEY)?.content);
   });
 
+  for (const [word, mend] of [
+    ["by the next comparison", () => {}],
+    ["by a person's redrive", (world: World) => world.apply({ at: 0, kind: "redrive", scope: "all" })],
+  ] as const)
+    for (const [shape, members] of [
+      ["one-way", ["A", "B"]],
+      ["chain", ["A", "B", "C"]],
+      ["two-way", ["A", "B"]],
+    ] as const)
+      test(`a delete whose retries ran out while its source was away is made ${word}, ${shape} (invariant 1)`, async () => {
+        const script = new Script(
+          topologyOf(
+            shape,
+            members.map((name) => memberOf(name)),
+            { deletes: "propagate" },
+          ),
+        );
+        const { world } = script;
+        script.put("A", KEY);
+        await script.calm();
+        world.apply({ at: 0, kind: "outage", member: "A", forMs: 20 * MINUTE });
+        script.delete("A", KEY);
+        await world.pass(30 * MINUTE);
+        mend(world);
+        await script.ends();
+        script.expect(script.shows(KEY), members.map((name) => `${name}=nothing`).join(" "));
+      });
+
+  test("failures are tried again one by one, by their rule, or all (invariant 1)", async () => {
+    const topology = topologyOf(
+      "fan-in",
+      ["A", "B", "C"].map((name) => memberOf(name)),
+    );
+    const script = new Script(topology);
+    const { world } = script;
+    const keysAtC = () => world.storeNamed("C").keys().join(" ");
+    const redrive = async (scope: "one" | "rule" | "all") => {
+      world.apply({ at: 0, kind: "redrive", scope });
+      await world.pass(5_000);
+      return keysAtC();
+    };
+    await script.calm();
+    world.apply({ at: 0, kind: "outage", member: "C", forMs: 20 * MINUTE });
+    for (const key of ["a/1", "a/2", "a/3"]) script.put("A", key);
+    for (const key of ["b/1", "b/2"]) script.put("B", key);
+    await world.pass(30 * MINUTE);
+    script.expect(keysAtC(), "");
+    script.expect([await redrive("one"), await redrive("rule"), await redrive("all")], ["a/1", "a/1 a/2 a/3", "a/1 a/2 a/3 b/1 b/2"]);
+    await script.ends();
+  });
+
+  test("deletes wait while a lost ledger is not put together, and are told anew then (invariant 4)", async () => {
+    const operations = [{ at: 6 * HOUR, kind: "rebuild-ledger" }] as const;
+    const script = new Script(topologyOf("one-way", [memberOf("A", VERSIONED), memberOf("B")], { deletes: "propagate" }), { operations });
+    const { world } = script;
+    script.put("A", KEY);
+    script.put("A", "b/k");
+    await script.calm();
+    world.apply({ at: 0, kind: "lose-ledger" });
+    await world.pass(MINUTE); // what both sides have is written down
+    script.delete("A", KEY);
+    await world.pass(5 * HOUR);
+    script.expect([script.shows(KEY), script.shows("b/k")], ["A=nothing B=w0", "A=w1 B=w1"]);
+    await world.pass(2 * HOUR);
+    await script.ends();
+    script.expect([script.shows(KEY), script.shows("b/k")], ["A=nothing B=nothing", "A=w1 B=w1"]);
+  });
+
+  test("a rebuild that dies leaves a ledger that nobody trusts, until another ends (invariant 4)", async () => {
+    const script = new Script(topologyOf("one-way", [memberOf("A"), memberOf("B")], { deletes: "propagate" }));
+    const { world } = script;
+    script.put("A", KEY);
+    await script.calm();
+    const adopting = world.hold((step) => step.startsWith("rebuild1 B.list:after"));
+    world.apply({ at: 0, kind: "rebuild-ledger" });
+    await world.until(adopting.reached);
+    world.endRebuild();
+    await script.calm();
+    script.delete("A", KEY);
+    await world.pass(5 * HOUR);
+    script.expect(script.shows(KEY), "A=nothing B=w0");
+    world.apply({ at: 0, kind: "rebuild-ledger" });
+    await script.ends();
+    script.expect(script.shows(KEY), "A=nothing B=nothing");
+  });
+
+  for (const { name, lose } of [
+    { name: "that was lost", lose: true },
+    { name: "that was not", lose: false },
+  ])
+    test(`a ledger ${name} is put together without a copy or a conflict where a mesh agrees (invariants 5, 6)`, async () => {
+      const script = new Script(meshWithLeaf());
+      const { world } = script;
+      script.put("B", KEY);
+      script.put("A", "b/k");
+      await script.calm();
+      const { length } = world.witness.effects;
+      if (lose) world.apply({ at: 0, kind: "lose-ledger" });
+      world.apply({ at: 0, kind: "rebuild-ledger" });
+      await world.pass(HOUR);
+      script.expect(world.witness.effects.length, length);
+      script.put("C", KEY);
+      await script.ends();
+      script.expect([script.shows(KEY), script.shows("b/k")], ["A=w2 B=w2 C=w2 D=nothing", "A=w1 B=w1 C=w1 D=w1"]);
+    });
+
+  for (const [name, topology] of [
+    ["a leaf", topologyOf("one-way", [memberOf("A"), memberOf("B")])],
+    ["a leaf, deletes replicated", topologyOf("one-way", [memberOf("A"), memberOf("B")], { deletes: "propagate" })],
+    ["a leaf behind a mesh", meshWithLeaf()],
+    ["each other", twoWay()],
+  ] as const) {
+    test(`a comparison during a copy in parts into ${name} moves no bytes a second time (invariant 5)`, async () => {
+      const script = new Script(topology);
+      const { world } = script;
+      const complete = world.hold((step) => step.includes(`.complete:before ${KEY}`));
+      world.asClient(() => world.storeNamed("A").putInParts(KEY, ["first", "second"]));
+      await world.until(complete.reached);
+      await world.pass(2 * HOUR);
+      complete.release();
+      await script.calm();
+      script.expect(world.witness.effects.length, topology.members.length - 1);
+      await script.ends();
+      script.expect(world.witness.effects.length, topology.members.length - 1);
+    });
+
+    test(`what was written during a copy in parts into ${name} is copied though a comparison came between (invariants 1, 2)`, async () => {
+      const script = new Script(topology);
+      const { world } = script;
+      const complete = world.hold((step) => step.includes(`.complete:before ${KEY}`));
+      world.asClient(() => world.storeNamed("A").putInParts(KEY, ["first", "second"]));
+      await world.until(complete.reached);
+      world.asClient(() => world.storeNamed("A").putInParts(KEY, ["other", "second"]));
+      await world.pass(2 * HOUR);
+      complete.release();
+      await script.ends();
+      script.expect(new Set([...world.stores.values()].map((store) => store.current(KEY)?.content)), new Set(["othersecond"]));
+    });
+  }
+
   test("a held delete is not undone by the opposite direction (invariant 4)", async () => {
     const script = new Script(twoWay(), { deleteGate: { max: 0, percent: 0, windowMs: HOUR } });
     script.put("A", KEY);

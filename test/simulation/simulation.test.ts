@@ -18,9 +18,9 @@ describe("simulation (invariants 1 to 8, 10, 11, 13)", () => {
     });
   }
 
-  for (const { seed, shape, found, twisted = false } of FOUND_SEEDS) {
+  for (const { seed, shape, found, twisted = false, repaired = false } of FOUND_SEEDS) {
     test(`seed ${seed} of ${shape ?? "any shape"}, which found that ${found}`, () =>
-      keepsItsPromises(seed, { shapes: shape === undefined ? undefined : [shape], plain: !twisted }));
+      keepsItsPromises(seed, { shapes: shape === undefined ? undefined : [shape], plain: !twisted, unrepaired: !repaired }));
   }
 
   test("a seed runs the same way every time, step by step", async () => {

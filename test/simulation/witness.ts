@@ -128,6 +128,14 @@ export class Witness {
     if (step !== undefined && "of" in step) step.isKnown = true;
   }
 
+  /** The engine lost what it knew: who writes over its copies from now on may seem not to have known of them, until they are looked at again. */
+  forgotten(): void {
+    for (const [name, place] of this.#places) {
+      const steps = place.steps.map((step) => ("of" in step ? { ...step, isKnown: false } : step));
+      this.#places.set(name, { ...place, steps });
+    }
+  }
+
   /** What a client took away before anybody knew of it is never known. */
   tookAway({ member, key }: Named): void {
     const place = this.#place(member, key);

@@ -1,6 +1,6 @@
 import { readS3Record } from "../../src/adapters/event-source/s3-record.ts";
 import { EmbeddedTransfer } from "../../src/adapters/object-store/embedded/transfer.ts";
-import { RESTORE_AFTER_MS } from "../../src/data-plane/backfill-interior.ts";
+import { RESTORE_AFTER_MS } from "../../src/data-plane/interior/findings.ts";
 import type { GateLimits } from "../../src/domain/delete-gate.ts";
 import { isReplicationError } from "../../src/domain/error.ts";
 import type { Rule } from "../../src/domain/rule.ts";
@@ -9,7 +9,7 @@ import type { Logger } from "../../src/ports/logger.ts";
 import type { Outcome } from "../../src/ports/state.ts";
 import { type MemorySnapshot, MemoryState } from "../../src/testing/memory-state.ts";
 import { Chance } from "./chance.ts";
-import { EngineProcess, isComparedItself, type ProcessParts } from "./engine.ts";
+import { EngineProcess, isComparedItself, type ProcessParts, rebuildLedger } from "./engine.ts";
 import { type FaultRates, Faults, RATES } from "./faults.ts";
 import { FencedWrites } from "./fenced-writes.ts";
 import { HoldingsTrace } from "./holdings-trace.ts";
@@ -114,6 +114,8 @@ export class World {
   readonly #chance: Chance;
   readonly #itself: Actor;
   readonly #running: (Running | undefined)[] = [];
+  /** Puts the ledger together; nobody else is up meanwhile. */
+  #rebuilding: Stepper | undefined;
   readonly #births: number[] = [];
   readonly #outages = new Map<string, number>();
   readonly #fenced = new FencedWrites();
@@ -219,6 +221,12 @@ export class World {
       case "reject":
         void this.#decideHeld(operation.kind);
         return;
+      case "redrive":
+        void this.#redrive(operation.scope);
+        return;
+      case "rebuild-ledger":
+        this.#rebuild();
+        return;
       case "put":
       case "rewrite":
       case "delete":
@@ -293,6 +301,68 @@ export class World {
     }
   }
 
+  async #redrive(which: "one" | "rule" | "all"): Promise<void> {
+    const running = this.#running.find((candidate) => candidate !== undefined);
+    if (running === undefined) return;
+    try {
+      this.note(`  ${await running.engine.redrive(which)} failures are tried again`);
+    } catch (error) {
+      this.note(`  a person's redrive fails: ${String(error)}`);
+    }
+  }
+
+  /** Stops everybody, and has the ledger put together by a process that is alone with it. */
+  #rebuild(): void {
+    if (this.#rebuilding !== undefined) return;
+    for (const [index, running] of this.#running.entries()) if (running !== undefined) this.crash(index, SECOND);
+    this.#freeLeases();
+    this.#forgetInteriors();
+    const actor = this.scheduler.actor(`rebuild${this.#count("rebuilds")}`);
+    const stepper: Stepper = {
+      actor,
+      open: 0,
+      crash: () => {
+        actor.alive = false;
+        this.#endRebuild(stepper, "dies");
+      },
+    };
+    this.#rebuilding = stepper;
+    this.note(`${actor.name} starts`);
+    void rebuildLedger(this.#partsOf(stepper, null)).then(
+      () => this.#endRebuild(stepper, "is done"),
+      (error: unknown) => this.#endRebuild(stepper, `fails: ${String(error)}`),
+    );
+  }
+
+  /** Kills who puts the ledger together. */
+  endRebuild(): void {
+    this.#rebuilding?.crash(SECOND);
+  }
+
+  #endRebuild(stepper: Stepper, how: string): void {
+    this.note(`${stepper.actor.name} ${how}`);
+    stepper.actor.alive = false;
+    this.#freeLeases();
+    if (this.#rebuilding === stepper) this.#rebuilding = undefined;
+  }
+
+  /** Of processes that are dead: with the state in a file, nobody else's. */
+  #freeLeases(): void {
+    this.state.restore(this.state.snapshot());
+    this.#fenced.lost();
+  }
+
+  /** What was known of buckets with several writers is learnt anew, and what was deleted there is not known any more. */
+  #forgetInteriors(): void {
+    const targets = new Set(this.topology.rules.flatMap(({ destinations }) => destinations.map(({ bucket }) => bucket.id)));
+    for (const member of this.topology.members.filter((one) => this.#isSource(one) && targets.has(one.bucket.id))) {
+      for (const key of this.keys) this.#forget(`${member.name} ${key}`);
+      // An older version that a client brought back bears the stamp of then: without a ledger it is an old replica, the stated gap.
+      const isForgotten = ({ content, key }: ClientWrite) => content === null || this.tookVersions.has(`${member.name} ${key}`);
+      for (const write of this.witness.writes) if (write.member === member.name && isForgotten(write)) write.excuse ??= LEDGER_LOST;
+    }
+  }
+
   /** What is held anew, since its delete was told anew, may be approved. */
   async #forgetRejections(): Promise<void> {
     const { entries } = await this.state.ledger.list({ status: "HELD", limit: 1_000 });
@@ -326,7 +396,12 @@ export class World {
       if (write.content === null) write.excuse ??= LEDGER_LOST;
     }
     for (const [index, running] of this.#running.entries()) if (running !== undefined) this.crash(index, SECOND);
+    this.#rebuilding?.crash(SECOND);
     lose();
+    // Its buckets tell whoever starts next; here, where somebody listens to that.
+    if (this.#options.operations.some(({ kind }) => kind === "rebuild-ledger"))
+      void this.state.journal.saveEpoch({ epoch: "simulated", generation: 1, distrust: "lost" });
+    this.witness.forgotten();
     this.recordedReplicas.clear(); // what is not in the rows any more is not ours to delete
     this.#fenced.lost();
   }
@@ -417,6 +492,10 @@ export class World {
   // ——— processes ———
 
   #startProcess(index: number): void {
+    if (this.#rebuilding !== undefined) {
+      this.#startLater(index, SECOND);
+      return;
+    }
     const births = (this.#births[index] ?? 0) + 1;
     this.#births[index] = births;
     const name = births === 1 ? `p${index + 1}` : `p${index + 1}.${births}`;
@@ -429,6 +508,10 @@ export class World {
   }
 
   #assemble(stepper: Stepper, syncMs: number | null): EngineProcess {
+    return new EngineProcess(this.#partsOf(stepper, syncMs));
+  }
+
+  #partsOf(stepper: Stepper, syncMs: number | null): ProcessParts {
     const { actor } = stepper;
     const stores = new Map(
       [...this.stores].map(([id, store]) => [
@@ -461,8 +544,9 @@ export class World {
       logger: this.#logger(actor.name),
       syncMs,
       eventsAreQueued: (rule: Rule) => this.stores.get(rule.source.id)?.member.events === "queued",
+      isTrusted: () => this.#isTrusted(),
     };
-    return new EngineProcess(this.#options.tamper?.(parts) ?? parts);
+    return this.#options.tamper?.(parts) ?? parts;
   }
 
   #recorded(actor: Actor, { task, entry, versions = [] }: Outcome): void {
@@ -516,7 +600,11 @@ export class World {
     running.actor.alive = false;
     this.#running[index] = undefined;
     this.note(`${running.actor.name} dies`);
-    this.scheduler.at(this.#itself, { at: this.scheduler.now + backAfterMs, order: 0 }, () => {
+    this.#startLater(index, backAfterMs);
+  }
+
+  #startLater(index: number, afterMs: number): void {
+    this.scheduler.at(this.#itself, { at: this.scheduler.now + afterMs, order: 0 }, () => {
       if (this.#running[index] === undefined) this.#startProcess(index);
     });
   }
@@ -539,6 +627,7 @@ export class World {
     this.note("from here nothing goes wrong");
     this.faults.active = false;
     this.#outages.clear();
+    if (!(await this.#repaired())) return;
     for (let i = 0; i < this.#options.processes; i++) if (this.#running[i] === undefined) this.#startProcess(i);
     if (!(await this.quiet()) || !(await this.#approveAll())) return;
     for (let round = 1; round <= ROUNDS; round++) {
@@ -550,9 +639,29 @@ export class World {
     this.problem(5, `still changing after ${ROUNDS} comparisons`);
   }
 
+  /** A ledger that nobody may trust is put together in the end; false where that finds no end. */
+  async #repaired(): Promise<boolean> {
+    const isOver = () => this.#rebuilding === undefined;
+    const limit = this.scheduler.now + PATIENCE_MS;
+    if ((await this.scheduler.runUntil(isOver, limit)) && (await this.#isTrusted())) return true;
+    this.#rebuild();
+    if ((await this.scheduler.runUntil(isOver, limit)) && ((await this.#isTrusted()) || !this.#canBeCompared())) return true;
+    this.problem(5, "the ledger is not put together again");
+    return false;
+  }
+
+  /** With a bucket that lists out of order no ledger is put together, and deletes stay off: a stated gap. */
+  #canBeCompared(): boolean {
+    return this.topology.members.every(({ misorders }) => !misorders);
+  }
+
+  async #isTrusted(): Promise<boolean> {
+    return ((await this.state.journal.epoch())?.distrust ?? null) === null;
+  }
+
   /** Where deletes are held, a person lets all of them pass; false where that finds no end. */
   async #approveAll(): Promise<boolean> {
-    if (this.#options.isApproved !== true) return true;
+    if (this.#options.isApproved !== true || !(await this.#isTrusted())) return true;
     for (let round = 0; round < ROUNDS; round++) {
       if ((await this.until(this.#decideHeld("approve"))) === 0) return true;
       if (!(await this.quiet())) return false;

@@ -1,5 +1,5 @@
 import { CarefulWays, type CarefulWaysOptions } from "../../src/data-plane/careful-ways.ts";
-import { OwnWrites } from "../../src/data-plane/own-writes.ts";
+import { OwnWrites } from "../../src/data-plane/interior/own-writes.ts";
 
 /** The careful ways over the given parts; a gate that no test meets by chance, ids that tell their order. */
 export function carefulWaysOver(

@@ -13,7 +13,8 @@ export type Interception = InterceptedAnswer | "cut" | undefined;
 /** Changed as the test goes on. */
 export interface Interceptor extends AsyncDisposable {
   readonly endpoint: string;
-  intercept: (request: IncomingMessage) => Interception;
+  /** A request waits as long as it is not known yet what is done to it. */
+  intercept: (request: IncomingMessage) => Interception | Promise<Interception>;
   /** Changes the head of an answer of the server. */
   rewrite: (request: IncomingMessage, headers: Record<string, string | string[] | undefined>) => void;
 }
@@ -22,11 +23,15 @@ export interface Interceptor extends AsyncDisposable {
 export async function interceptorBefore(endpoint: string): Promise<Interceptor> {
   const target = new URL(endpoint);
   const server = createServer((request, response) => {
-    const interception = interceptor.intercept(request);
+    const decided = interceptor.intercept(request);
+    if (decided instanceof Promise) void decided.then((interception) => take(request, response, interception));
+    else take(request, response, decided);
+  });
+  const take = (request: IncomingMessage, response: ServerResponse, interception: Interception): void => {
     if (interception === "cut") request.once("data", () => request.socket.destroy());
     else if (interception !== undefined) answer(request, response, interception);
     else forward(request, response);
-  });
+  };
   const forward = (request: IncomingMessage, response: ServerResponse): void => {
     const { method, url, headers } = request;
     const onward = send({ host: target.hostname, port: target.port, method, path: url, headers }, (answered) => {

@@ -1,6 +1,6 @@
 import type * as KMS from "@aws-sdk/client-kms";
 import { type ErrorCode, isReplicationError, ReplicationError } from "../../domain/error.ts";
-import type { PolicyDocument } from "../../domain/policy-document.ts";
+import { type PolicyDocument, parsePolicy } from "../../domain/policy-document.ts";
 import { type AwsClientOptions, clientSettings } from "../../lib/aws-client.ts";
 import { toRefusal } from "../../lib/aws-refusal.ts";
 import type { EncryptionKey, EncryptionKeys } from "../../ports/encryption-keys.ts";
@@ -37,7 +37,7 @@ class KmsEncryptionKeys implements EncryptionKeys {
   async policy(arn: string): Promise<PolicyDocument> {
     const command = new this.#sdk.GetKeyPolicyCommand({ KeyId: arn, PolicyName: POLICY_NAME });
     const { Policy } = await ask("GetKeyPolicy", arn, () => this.#client.send(command));
-    return JSON.parse(Policy ?? "") as PolicyDocument;
+    return parsePolicy(Policy ?? "");
   }
 
   async putPolicy(arn: string, policy: PolicyDocument): Promise<void> {

@@ -66,6 +66,22 @@ describe("roles", () => {
     );
   });
 
+  test("policies of one statement may be written without a list", async () => {
+    const [Statement] = TRUST.Statement;
+    const document = encodeURIComponent(JSON.stringify({ Version: TRUST.Version, Statement }));
+    const answers: Readonly<Record<string, string>> = {
+      GetRole: `<Role><Path>/</Path><Arn>${ARN}</Arn><AssumeRolePolicyDocument>${document}</AssumeRolePolicyDocument></Role>`,
+      ListRolePolicies: "<PolicyNames><member>p</member></PolicyNames>",
+      GetRolePolicy: `<PolicyDocument>${document}</PolicyDocument>`,
+      ListRoleTags: "<Tags/>",
+    };
+    const answer = (request: RecordedRequest) => answered(actionOf(request), answers[actionOf(request)] ?? "");
+    await withIdentity(answer, async (identity) => {
+      const role = await identity.role("lock");
+      assert.deepEqual([role?.trust, role?.policies["p"]], [TRUST, TRUST]);
+    });
+  });
+
   test("a role that was made although the answer was lost is one's own; one of another holder is not", async () => {
     for (const [holder, wanted] of [
       ["host 7", ARN],

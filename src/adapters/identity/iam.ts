@@ -1,7 +1,7 @@
 import type * as IAM from "@aws-sdk/client-iam";
 import type * as STS from "@aws-sdk/client-sts";
 import { isReplicationError, ReplicationError } from "../../domain/error.ts";
-import type { PolicyDocument } from "../../domain/policy-document.ts";
+import { type PolicyDocument, parsePolicy } from "../../domain/policy-document.ts";
 import { type AwsClientOptions, clientSettings } from "../../lib/aws-client.ts";
 import { toRefusal } from "../../lib/aws-refusal.ts";
 import { Semaphore } from "../../lib/semaphore.ts";
@@ -193,7 +193,7 @@ function toVerdict(result: IAM.EvaluationResult | undefined): "allowed" | "denie
 
 /** IAM gives documents percent-encoded. */
 function fromUrl(document: string | undefined): PolicyDocument {
-  return JSON.parse(decodeURIComponent(document ?? "")) as PolicyDocument;
+  return parsePolicy(decodeURIComponent(document ?? ""));
 }
 
 function toTagList(tags: Readonly<Record<string, string>>): IAM.Tag[] {

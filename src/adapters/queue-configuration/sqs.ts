@@ -1,6 +1,6 @@
 import type * as SQS from "@aws-sdk/client-sqs";
 import { type ErrorCode, isReplicationError, ReplicationError } from "../../domain/error.ts";
-import type { PolicyDocument } from "../../domain/policy-document.ts";
+import { type PolicyDocument, parsePolicy } from "../../domain/policy-document.ts";
 import { type AwsClientOptions, clientSettings } from "../../lib/aws-client.ts";
 import { toRefusal } from "../../lib/aws-refusal.ts";
 import type { QueueConfiguration, QueueFacts } from "../../ports/queue-configuration.ts";
@@ -62,7 +62,7 @@ class SqsQueueConfiguration implements QueueConfiguration {
     if (answer === undefined) return undefined;
     const { QueueArn: arn, Policy } = answer.Attributes ?? {};
     if (arn === undefined) throw new ReplicationError("InvalidRequest", `GetQueueAttributes on ${url}: the queue does not say its ARN`);
-    return { arn, policy: Policy === undefined || Policy === "" ? undefined : (JSON.parse(Policy) as PolicyDocument) };
+    return { arn, policy: Policy === undefined || Policy === "" ? undefined : parsePolicy(Policy) };
   }
 
   async tags(url: string): Promise<Readonly<Record<string, string>>> {

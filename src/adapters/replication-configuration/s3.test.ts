@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { guardAgainstLeaks } from "../../../test/support/leak-guard.ts";
 import { type CannedAnswer, type RecordedRequest, startRecorder } from "../../../test/support/recorder.ts";
+import { isReplicationError } from "../../domain/error.ts";
 import type { ReplicationConfiguration } from "../../ports/replication-configuration.ts";
 import { openReplicationConfiguration, type ReplicationConfigurationOptions } from "./s3.ts";
 
@@ -97,7 +98,13 @@ describe("what S3 is told about replication", () => {
     );
     await withBucket(
       () => ({ status: 403 }),
-      (bucket) => assert.rejects(bucket.facts(), { code: "AccessDenied", hint: /s3:ListBucket.*another account/ }),
+      (bucket) =>
+        assert.rejects(bucket.facts(), (error) => {
+          assert.ok(isReplicationError(error));
+          assert.deepEqual([error.code, error.at.operation], ["AccessDenied", "HeadBucket"]);
+          assert.match(error.hint ?? "", /s3:ListBucket.*another account/);
+          return true;
+        }),
     );
   });
 
@@ -237,6 +244,36 @@ describe("what S3 is told about replication", () => {
       },
     );
   });
+
+  test("a policy of one statement may be written without a list", async () => {
+    const statement = { Effect: "Deny", Principal: "*", Action: "s3:DeleteBucket", Resource: "arn:aws:s3:::src" };
+    await withBucket(
+      () => ({ body: JSON.stringify({ Version: "2012-10-17", Statement: statement }) }),
+      async (bucket) => assert.deepEqual(await bucket.policy(), { Version: "2012-10-17", Statement: [statement] }),
+    );
+  });
+
+  for (const filter of [
+    "<Filter/>",
+    "<Filter></Filter>",
+    "<Filter><Prefix/></Filter>",
+    "<Filter><Prefix></Prefix></Filter>",
+    "<Filter>\n </Filter>",
+  ])
+    test(`a rule for all keys is of the newer schema, however that is written: ${JSON.stringify(filter)}`, async () => {
+      const rule = `<Rule><ID>theirs</ID><Priority>3</Priority>${filter}<Status>Enabled</Status><DeleteMarkerReplication><Status>Disabled</Status></DeleteMarkerReplication><Destination><Bucket>arn:aws:s3:::dst</Bucket></Destination></Rule>`;
+      const document = `<ReplicationConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Role>r</Role>${rule}</ReplicationConfiguration>`;
+      await withBucket(
+        ({ method }) => (method === "GET" ? { body: document } : {}),
+        async (bucket, requests) => {
+          const found = await bucket.replication();
+          assert.ok(found !== undefined);
+          assert.deepEqual([found.rules[0]?.priority, found.rules[0]?.prefix], [3, ""]);
+          await bucket.putReplication(found);
+          assert.match(requests.at(-1)?.body ?? "", /<Filter\s*\/>|<Filter>\s*(?:<Prefix\s*\/>|<Prefix><\/Prefix>)?\s*<\/Filter>/);
+        },
+      );
+    });
 
   test("a conflict with somebody else's change is worth another try", async () => {
     await withBucket(

@@ -1,6 +1,6 @@
 import type * as S3 from "@aws-sdk/client-s3";
 import { isReplicationError, ReplicationError } from "../../domain/error.ts";
-import type { PolicyDocument } from "../../domain/policy-document.ts";
+import { type PolicyDocument, parsePolicy } from "../../domain/policy-document.ts";
 import { type AwsClientOptions, clientSettings } from "../../lib/aws-client.ts";
 import { type AwsRefusal, toRefusal } from "../../lib/aws-refusal.ts";
 import { Semaphore } from "../../lib/semaphore.ts";
@@ -112,7 +112,7 @@ class S3ReplicationConfiguration implements ReplicationConfiguration {
   async policy(): Promise<PolicyDocument | undefined> {
     const command = new this.#sdk.GetBucketPolicyCommand(this.#target);
     const answer = await this.#ifThere("GetBucketPolicy", ["NoSuchBucketPolicy"], (s3) => s3.send(command));
-    return answer?.Policy === undefined ? undefined : (JSON.parse(answer.Policy) as PolicyDocument);
+    return answer?.Policy === undefined ? undefined : parsePolicy(answer.Policy);
   }
 
   async putPolicy(policy: PolicyDocument | undefined): Promise<void> {

@@ -1,6 +1,6 @@
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { Rule } from "../../domain/rule.ts";
-import type { Meter } from "../../ports/meter.ts";
+import type { ComparisonMeter, Drift } from "../../ports/meter.ts";
 import type { PendingSummary, RouteSummary } from "../../ports/state.ts";
 
 export interface PrometheusMeterOptions {
@@ -18,9 +18,7 @@ export interface StateGauges {
 }
 
 /** A meter whose counts can be scraped. */
-export interface PrometheusMeter extends Meter {
-  /** How many objects the last verify of that destination found, by kind of drift. */
-  drift(rule: string, destination: string, objects: Readonly<Record<string, number>>): void;
+export interface PrometheusMeter extends ComparisonMeter {
   /** The metrics in Prometheus' text format. Where the state cannot be read its gauges are missing, and the rest is there. */
   scrape(): Promise<string>;
 }
@@ -65,13 +63,13 @@ class PromClientMeter implements PrometheusMeter {
     });
     this.#drift = new Gauge({
       name: "replicast_drift_objects",
-      help: "Objects that the last verify found to differ",
+      help: "Objects that the last complete comparison of listings found to differ",
       registers,
       labelNames: [...ROUTE, "kind"],
     });
     this.#verified = new Gauge({
       name: "replicast_last_verify_success_timestamp_seconds",
-      help: "When a verify last found both sides equal",
+      help: "When the last complete comparison of listings ended",
       ...route,
     });
     this.#requests = new Counter({
@@ -109,7 +107,7 @@ class PromClientMeter implements PrometheusMeter {
     this.#verified.set(this.#routes.labels(rule, destination), at / 1000);
   }
 
-  drift(rule: string, destination: string, objects: Readonly<Record<string, number>>): void {
+  drift(rule: string, destination: string, objects: Drift): void {
     const labels = this.#routes.labels(rule, destination);
     for (const [kind, count] of Object.entries(objects)) this.#drift.set({ ...labels, kind }, count);
   }

@@ -150,6 +150,37 @@ describe("what buckets replicate by themselves, in the words of a config", () =>
     assert.doesNotMatch(found.notes, /--replace/);
   });
 
+  it("whose name may own more than was imported is told: apply removes what a name owns and its config does not say", () => {
+    const role = "arn:aws:iam::111111111111:role/replicast/acme/acme-a";
+    const whole = /apply removes whatever else "acme" has set up/;
+    assert.match(imported([bucket("a", [rule("acme/out/eu", "c")], role)]).notes, whole);
+    assert.doesNotMatch(imported([bucket("a", [rule("acme/out/eu", "c")], role)], { name: "other" }).notes, whole);
+    assert.doesNotMatch(imported([bucket("a", [rule("theirs", "c")])]).notes, whole);
+  });
+
+  it("rules that apply replaces without being told to are named: those that serverless-s3-replication-plugin leaves", () => {
+    const left = rule("bWVhbmluZ2xlc3MgYW5kIHZlcnkgbG9uZyE", "b", { deleteMarkerReplication: true });
+    const said = /apply removes it without --replace where serverless-s3-replication-plugin made the role/;
+    assert.match(imported([bucket("a", [left])]).notes, said);
+    assert.doesNotMatch(imported([bucket("a", [{ ...left, prefix: "x/" }])]).notes, said);
+  });
+
+  it("a rule that is left out although it is for keys that no other is for is told with what is lost", () => {
+    const found = imported([
+      bucket("a", [
+        rule("x", "b", { priority: 5, tags: { team: "x" } }),
+        rule("tagged", "b", { priority: 2, tags: { env: "live" } }),
+        rule("logs", "b", { priority: 3, prefix: "logs/" }),
+        rule("part", "b", { priority: 4, prefix: "logs/", tags: { team: "x" } }),
+      ]),
+    ]);
+    const lost = (id: string) =>
+      new RegExp(`The rule "${id}".*is left out: .* Write a rule that is for both, else apply --replace ends the replication`);
+    for (const id of ["tagged", "logs"]) assert.match(found.notes, lost(id));
+    assert.doesNotMatch(found.notes, lost("part"));
+    assert.match(found.notes, /The rule "part" \(logs\/\) of a is left out: "x" is for the same keys/);
+  });
+
   it("a rule of the older schema replicates delete markers, and what stands in apply's way is told", () => {
     const found = imported([bucket("a", [rule("old", "b", { priority: null, deleteMarkerReplication: true, prefix: "logs/" })])]);
     assert.equal(found.loaded.rules[0]?.deletes, "markers");

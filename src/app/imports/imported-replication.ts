@@ -1,7 +1,7 @@
 import type { ImportedConfig, ImportedRule } from "../../config/imports/imported-config.ts";
 import { groupBy } from "../../lib/group-by.ts";
 import type { ReplicationDocument, ReplicationRule } from "../../ports/replication-configuration.ts";
-import { isMadeUpId } from "../../provisioning/native/leftovers.ts";
+import { isLeftover, isMadeUpId } from "../../provisioning/native/leftovers.ts";
 
 /** What one bucket replicates by itself. */
 export interface ReplicatedBucket {
@@ -30,6 +30,10 @@ type Settings = Readonly<Record<string, unknown>>;
 
 const EXISTING = "existingObjects: false, because what is there was seen to when the rules were made.";
 const OWN_ROLE = "apply makes a role for each source; to keep one of your own write iam: { roleArn: … }. Until now it is";
+function wholeOf(owner: string): string {
+  return `apply removes whatever else "${owner}" has set up and is not below: name all of its sources in one import, or give this config another name.`;
+}
+
 const STAND_BESIDE =
   "The rules that stand in the buckets are not this config's: replicast plan shows what apply would set up beside them, and apply --replace has these here take their place, in one step for each bucket.";
 
@@ -47,13 +51,16 @@ export function importReplication(buckets: readonly ReplicatedBucket[], options:
   const unplaced = [...new Set(kept.map(({ destination }) => destination))].filter(
     (bucket) => (regions.get(bucket) ?? options.regionOf(bucket)) === undefined,
   );
+  const owner = ownerOf(buckets);
+  const name = options.name ?? owner ?? nameOf(buckets[0]?.bucket ?? "");
   return {
-    name: options.name ?? ownerOf(buckets) ?? nameOf(buckets[0]?.bucket ?? ""),
+    name,
     settings: {},
     rules,
     notes: [
       `Made by replicast import aws of ${buckets.map(({ bucket, region }) => `${bucket}@${region}`).join(", ")}.`,
       ...(found.some(({ owned }) => owned === undefined) ? [STAND_BESIDE, `${OWN_ROLE} ${rolesOf(buckets).join(", ")}`] : []),
+      ...(owner !== undefined && owner === name ? [wholeOf(owner)] : []),
       EXISTING,
       ...unplaced.map(
         (bucket) => `Where ${bucket} is may not be known: write its region, ${bucket}@eu-west-1, and its account where it is another's.`,
@@ -114,11 +121,27 @@ function withoutOverlaps(edges: readonly Edge[]): Kept {
   for (const edge of edges.toSorted(byWidth)) {
     const other = kept.find((candidate) => isForTheSame(candidate, edge));
     if (other === undefined) kept.push(edge);
-    else notes.push(`The rule ${named(edge)} of ${edge.source} is left out: ${named(other)} is for the same keys and destination.`);
+    else notes.push(`The rule ${named(edge)} of ${edge.source} is left out: ${whyLeftOut(edge, kept) ?? lossOf(other)}`);
   }
   const order = new Map(edges.map((edge, index) => [edge, index]));
   // Later rules get higher priorities.
   return { kept: kept.toSorted((a, b) => priorityOf(a) - priorityOf(b) || (order.get(a) ?? 0) - (order.get(b) ?? 0)), notes };
+}
+
+/** Undefined where it is for objects that none of the others is for. */
+function whyLeftOut(edge: Edge, kept: readonly Edge[]): string | undefined {
+  const isLost = edge.rule.status === "Enabled";
+  const wider = kept.find((other) => isForTheSame(other, edge) && (!isLost || isWider(other.rule, edge.rule)));
+  return wider === undefined ? undefined : `${named(wider)} is for the same keys and destination.`;
+}
+
+function lossOf(other: Edge): string {
+  return `${named(other)} is for some of its keys and the same destination, and a config has one rule for a key. Write a rule that is for both, else apply --replace ends the replication of what it alone was for.`;
+}
+
+/** Is true where every object that passes the one passes the other. */
+function isWider(a: ReplicationRule, b: ReplicationRule): boolean {
+  return b.prefix.startsWith(a.prefix) && Object.entries(a.tags).every(([tag, value]) => b.tags[tag] === value);
 }
 
 function byWidth(a: Edge, b: Edge): number {
@@ -243,9 +266,13 @@ function ruleOf(edges: readonly Edge[], { id, sides, notes }: RuleParts): Import
 function foreignNotes(edges: readonly Edge[]): readonly string[] {
   const foreign = edges.filter(({ owned }) => owned === undefined);
   const older = foreign.filter(({ rule }) => rule.priority === null);
+  const leftovers = foreign.filter(({ rule }) => isLeftover(rule));
   const list = (some: readonly Edge[]) => some.map(({ source, rule }) => `"${rule.id}" of ${source}`).join(", ");
   return [
     ...(foreign.length === 0 ? [] : [`From ${list(foreign)}.`]),
+    ...leftovers.map(
+      (edge) => `${list([edge])}: apply removes it without --replace where serverless-s3-replication-plugin made the role of the bucket.`,
+    ),
     ...(older.length === 0
       ? []
       : [`Of S3's older schema, beside which apply sets nothing up without --replace or --convert-v1: ${list(older)}.`]),

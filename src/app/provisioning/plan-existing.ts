@@ -10,11 +10,15 @@ const MAX_PAGES = 1000;
 
 export type ExistingAsk = Pick<BackfillWish, "owner" | "created" | "starts" | "signal"> & { readonly pairs: readonly NativePair[] };
 
-/** Plans what is replicated of what was there before a config's native rules. What was counted once is not counted again. */
+/**
+ * Plans what is replicated of what was there before a config's native rules. What was counted once is not counted again, and a job that was refused
+ * is not planned again.
+ */
 export class ExistingPlanner {
   readonly #config: ResolvedConfig;
   readonly #aws: AwsPorts;
   readonly #counted = new Map<string, Promise<CountedObjects>>();
+  readonly #refusals = new Map<string, string>();
 
   constructor(config: ResolvedConfig, aws: AwsPorts) {
     this.#config = config;
@@ -26,10 +30,11 @@ export class ExistingPlanner {
       ...ask,
       signal,
       pairs: pairs.map((pair) => backfillPair(this.#config, pair)),
+      sources: new Set(this.#config.rules.map(({ source }) => source.id)),
       propagationMs: this.#config.iam.propagationMs,
     };
     const count = (source: NativeBucket, prefix: string) => this.#count(source, prefix, signal);
-    return planBackfill(wish, { ...this.#aws.ports, batchOf: (bucket) => this.#aws.batchOf(bucket), count });
+    return planBackfill(wish, { ...this.#aws.ports, batchOf: (bucket) => this.#aws.batchOf(bucket), count, refusals: this.#refusals });
   }
 
   #count(source: NativeBucket, prefix: string, signal: AbortSignal | undefined): Promise<CountedObjects> {

@@ -3,8 +3,9 @@ import { hostname } from "node:os";
 import type { CredentialProvider } from "../../adapters/credentials/credential-provider.ts";
 import { decideEngines } from "../../config/engines/decide-engines.ts";
 import type { Environment, ResolvedConfig } from "../../config/resolved-config.ts";
+import type { SyncEvent } from "../../data-plane/sync.ts";
 import type { Bucket } from "../../domain/bucket.ts";
-import { isReplicationError, type ReplicationError } from "../../domain/error.ts";
+import { isReplicationError, ReplicationError } from "../../domain/error.ts";
 import type { Engine } from "../../domain/rule.ts";
 import type { State } from "../../ports/state.ts";
 import type { Plan, PlannedChange, Problem } from "../../provisioning/change.ts";
@@ -20,12 +21,16 @@ import { openState, openStateIfThere } from "../state.ts";
 import { systemClock } from "../system-clock.ts";
 import { BucketPorts } from "./bucket-ports.ts";
 import { copyBuckets } from "./copy-buckets.ts";
+import type { CopiedPair } from "./copy-existing.ts";
 import { type EnginePlan, type EnginesSoFar, mayBeNative, planEngines, readEnginesSoFar, readEvidence } from "./engine-plan.ts";
 import { NotificationPlanner } from "./notifications.ts";
 import { ExistingPlanner } from "./plan-existing.ts";
 import { QueuePorts } from "./queues.ts";
 
+export type { SyncEvent as CopyEvent } from "../../data-plane/sync.ts";
 export type { Plan as ProvisionPlan, PlannedChange as ProvisionedChange } from "../../provisioning/change.ts";
+export type { CarriedOut } from "../../provisioning/native/carry-out.ts";
+export type { CopiedPair } from "./copy-existing.ts";
 
 export interface ProvisionOptions {
   /** Foreign rules of S3's older schema are said in the newer one. */
@@ -62,6 +67,10 @@ export interface ProvisionRun {
   readonly onPlan?: ((plan: Plan) => Promise<void>) | undefined;
   /** Told of each change that was made. */
   readonly onChange?: ((change: PlannedChange) => void) | undefined;
+  /** Told what was carried out when that is over, and only existing objects are left to be copied, where that was asked for. */
+  readonly onCarriedOut?: ((outcome: CarriedOut) => Promise<void>) | undefined;
+  /** Told of each existing object that was found, copied or failed. */
+  readonly onCopy?: ((event: SyncEvent) => void) | undefined;
   /** Told once when missing buckets are waited for. */
   readonly onWait?: ((problems: readonly Problem[]) => void) | undefined;
   /** For stores of which the config says nothing. */
@@ -82,8 +91,18 @@ export async function withPlan<T>(run: ProvisionRun, use: (plan: Plan) => Promis
   return withProvisioning(run, async (provisioning) => use(await provisioning.planPatiently()));
 }
 
-/** Makes the world what a config says, or takes away what its name owns. With problems nothing is changed. */
-export async function applyPlan(run: ProvisionRun): Promise<CarriedOut> {
+export interface Applied extends CarriedOut {
+  /** What became of existing objects that S3 cannot be asked for; empty where there are none, or nobody asked. */
+  readonly copied: readonly CopiedPair[];
+}
+
+/**
+ * Makes the world what a config says, or takes away what its name owns. With problems nothing is changed. Then copies the existing objects that the
+ * plan leaves to replicast.
+ *
+ * @throws `LedgerLocked` where a daemon works on the state and it is needed, before anything is changed
+ */
+export async function applyPlan(run: ProvisionRun): Promise<Applied> {
   return withProvisioning(run, (provisioning) => provisioning.apply());
 }
 
@@ -137,10 +156,10 @@ class Provisioning {
     }
   }
 
-  async apply(): Promise<CarriedOut> {
-    const { config, signal, onPlan, onChange } = this.#run;
+  async apply(): Promise<Applied> {
+    const { config, signal, onPlan, onChange, onCarriedOut } = this.#run;
     const first = await this.planPatiently();
-    if (first.problems.length === 0 && this.#needsState(first)) this.#state = await openState(config, "daemon");
+    if (first.problems.length === 0 && this.#needsState(first)) this.#state = await this.#openState(first);
     const outcome = await carryOut({
       ports: this.#aws.ports,
       plan: () => this.#plan(),
@@ -154,10 +173,32 @@ class Provisioning {
     });
     if (outcome.isComplete && this.#state !== undefined)
       for (const [id, engine] of this.#unsaved) await this.#state.journal.saveEngine(id, engine);
-    return outcome;
+    await onCarriedOut?.(outcome);
+    return { ...outcome, copied: outcome.isComplete ? await this.#copyExisting(outcome.plan) : [] };
   }
 
-  #needsState({ steps }: Plan): boolean {
+  async #copyExisting({ copies = [] }: Plan): Promise<readonly CopiedPair[]> {
+    if (copies.length === 0 || this.#run.keepsState === false) return [];
+    const { config, env, signal, onCopy } = this.#run;
+    const { copyExisting } = await import("./copy-existing.ts");
+    // That S3 refuses a job may have turned out only now.
+    this.#state ??= await this.#openState({ copies });
+    return copyExisting({ config, env, copies, state: this.#state, onEvent: onCopy, signal });
+  }
+
+  /** @throws `LedgerLocked` */
+  async #openState({ copies = [] }: Pick<Plan, "copies">): Promise<State> {
+    try {
+      return await openState(this.#run.config, "daemon");
+    } catch (error) {
+      if (!isReplicationError(error) || error.code !== "LedgerLocked" || copies.length === 0) throw error;
+      const hint = "stop it, do the same again, and start it afterwards: existing objects that S3 cannot be asked for are copied here";
+      throw new ReplicationError(error.code, error.message, { at: error.at, hint, cause: error });
+    }
+  }
+
+  #needsState({ steps, copies = [] }: Plan): boolean {
+    if (copies.length > 0 && this.#run.keepsState !== false) return true;
     return this.#unsaved.size > 0 || steps.some(({ changes }) => changes.some(({ type }) => type === "engine"));
   }
 
@@ -186,6 +227,7 @@ class Provisioning {
       notes: [...plan.notes, ...copied.notes, ...backfill.notes],
       handOvers: plan.handOvers,
       existing: backfill.existing,
+      copies: isHere ? backfill.copies : [],
       contested: plan.contested,
     };
   }
@@ -239,7 +281,7 @@ class Provisioning {
 
   async #backfill(pairs: readonly NativePair[], { created, problems }: NativePlan): Promise<BackfillPlan> {
     // Nothing can be counted where it is not known that the buckets are there.
-    if (problems.length > 0 || pairs.length === 0) return { steps: [], problems: [], notes: [], existing: [] };
+    if (problems.length > 0 || pairs.length === 0) return { steps: [], problems: [], notes: [], existing: [], copies: [] };
     const { config, signal } = this.#run;
     return this.#existing.plan({ owner: ownerOf(config), pairs, created, starts: this.#options.backfill, signal });
   }

@@ -166,6 +166,35 @@ custom:
       assert.match(said, new RegExp(`serverless\\.yml:${line}:\\d+: \\S+: .*${message}`), said);
   });
 
+  it("a name that CloudFormation alone knows is none, also where an anchor or a merge key stands between", () => {
+    const file = (list: string) => `service: shop
+custom:
+  one: &one { eu-west-1: !Ref Bucket }
+  two: &two { sourceBucket: { eu-west-1: !Sub "x-\${AWS::Region}" }, targetBuckets: [ { us-east-1: logs-copy } ] }
+  s3ReplicationPlugin:
+    ${list}
+`;
+    for (const list of [
+      "bidirectionalReplicationBuckets: [ *one, { us-east-1: other } ]",
+      "singleDirectionReplication: [ *two ]",
+      "singleDirectionReplication: [ { <<: *two } ]",
+    ])
+      assert.match(problemsOf(file(list)), /!(?:Ref|Sub) is known to CloudFormation alone/, list);
+  });
+
+  it("parameters of a stage are read where Serverless 4 has them too", () => {
+    const file = `service: shop
+stages:
+  default: { params: { bucket: shop-default } }
+  live: { params: { bucket: shop-live } }
+custom:
+  s3ReplicationPlugin:
+    bidirectionalReplicationBuckets: [ { eu-west-1: "\${param:bucket}" }, { us-east-1: other } ]
+`;
+    assert.match(pairsIn(loaded(file, { stage: "live" })).join(), /shop-live/);
+    assert.match(pairsIn(loaded(file)).join(), /shop-default/);
+  });
+
   it("a file that says nothing of replication, or is none of the framework's, is refused", () => {
     assert.match(problemsOf("service: shop\ncustom: { other: 1 }\n"), /has neither custom\.replicast nor custom\.s3ReplicationPlugin/);
     assert.match(problemsOf("custom: { replicast: {} }\n"), /service: is missing/);

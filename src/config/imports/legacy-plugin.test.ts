@@ -121,6 +121,12 @@ describe("custom.s3ReplicationPlugin", () => {
     assert.ok(config.rules.flatMap(({ destinations }) => destinations).every(({ replicationTime }) => replicationTime === true));
   });
 
+  it("keeps as much of a prefix of roles as a config takes, and says so", () => {
+    const legacy = read(`${TWO_WAY}  replicationRolePrefixOverride: ${"p".repeat(42)}\n`);
+    assert.equal(load(legacy).iam.rolePrefix, "p".repeat(40));
+    assert.match(legacy.notes.join(), /replicationRolePrefixOverride is cut to 40 characters/);
+  });
+
   it("has ids that do not depend on the order, with one rule for a source that stands in several items", () => {
     const item = (source: string, target: string) =>
       `    - { sourceBucket: { eu-west-1: ${source} }, targetBuckets: [{ eu-west-2: ${target} }] }\n`;
@@ -174,6 +180,10 @@ describe("custom.s3ReplicationPlugin", () => {
     ["s3ReplicationPlugin: { bidirectionalReplicationBuckets: [{ mars: one }] }", /\[0\]\.mars: "mars" is no region/],
     ["s3ReplicationPlugin: { bidirectionalReplicationBuckets: [{ eu-west-1: one }, { eu-west-2: one }] }", /one is named in two regions/],
     ["s3ReplicationPlugin: { replicationRolePrefixOverride: 7 }", /replicationRolePrefixOverride: must be a text/],
+    [
+      "s3ReplicationPlugin: { replicationRolePrefixOverride: a b }",
+      /custom\.s3ReplicationPlugin\.replicationRolePrefixOverride: may hold letters/,
+    ],
     ["s3ReplicationPlugin: { withReplicationTimeControl: maybe }", /withReplicationTimeControl: must be true or false/],
   ];
   for (const [yaml, said] of wrong) it(`is refused, by its path, as ${yaml}`, () => assert.match(refused(yaml), said));

@@ -43,6 +43,9 @@ const KEYS: readonly string[] = [BIDIRECTIONAL, SINGLE, "replicationRolePrefixOv
 /** Old buckets of us-east-1 may have names that new ones may not. */
 const BUCKET_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]$/;
 const MAX_NAME = 63;
+const ROLE_NAME = /^[\w+=,.@-]+$/;
+/** What `iam.rolePrefix` takes. */
+const MAX_ROLE_PREFIX = 40;
 
 /**
  * Translates `custom.s3ReplicationPlugin` of a serverless.yml. Every pair of buckets is in one rule, however often it was named: what the
@@ -104,9 +107,17 @@ class Reading {
 
   rolePrefix(written: unknown): string | undefined {
     if (written === undefined || written === null) return undefined;
-    if (typeof written === "string" && written !== "") return written;
-    this.#wrong([PLUGIN, "replicationRolePrefixOverride"], "must be a text", "write what the names of roles are to begin with");
-    return undefined;
+    const path = [PLUGIN, "replicationRolePrefixOverride"];
+    if (typeof written !== "string" || written === "") {
+      this.#wrong(path, "must be a text", "write what the names of roles are to begin with");
+      return undefined;
+    }
+    if (!ROLE_NAME.test(written)) {
+      this.#wrong(path, 'may hold letters, digits and "+=,.@_-" only', "correct it: IAM takes no others in the name of a role");
+      return undefined;
+    }
+    if (written.length > MAX_ROLE_PREFIX) this.notes.push(`${formatPath(path)} is cut to ${MAX_ROLE_PREFIX} characters`);
+    return written.slice(0, MAX_ROLE_PREFIX);
   }
 
   /** @throws ReplicationError `ConfigInvalid` where anything was wrong */

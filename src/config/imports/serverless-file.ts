@@ -1,4 +1,4 @@
-import { type Document, isNode, LineCounter, parseDocument } from "yaml";
+import { type Document, isNode, LineCounter, parseDocument, Scalar, visit } from "yaml";
 import { isMap } from "../precedence.ts";
 import { type Finding, formatPath, type Path, problemsError } from "../problem.ts";
 import type { Environment } from "../resolved-config.ts";
@@ -61,15 +61,14 @@ const UNKNOWN = Symbol("unknown");
 
 class Reading {
   readonly findings: Finding[] = [];
-  readonly #document: Document;
   readonly #options: ServerlessFileOptions;
   readonly #root: unknown;
   /** Addresses that are being looked up: none may lead to itself. */
   readonly #open: string[] = [];
 
   constructor(document: Document, options: ServerlessFileOptions) {
-    this.#document = document;
     this.#options = options;
+    markTags(document);
     this.#root = document.toJS();
   }
 
@@ -117,7 +116,7 @@ class Reading {
   }
 
   #whole(value: unknown, path: Path): unknown {
-    const tag = tagAt(this.#document, path) ?? intrinsicIn(value);
+    const tag = value instanceof Tagged ? value.tag : intrinsicIn(value);
     if (tag !== undefined) return this.#unknown(path, `${tag} is known to CloudFormation alone`, "write the value itself");
     if (typeof value === "string") return this.#replaced(value, path);
     if (Array.isArray(value)) return value.map((item, index) => this.#whole(item, [...path, index]));
@@ -176,8 +175,17 @@ class Reading {
     }
   }
 
+  /** Serverless 4 has them under `stages` too. */
   #parameter(name: string): unknown {
-    return this.#at(["params", this.#stage(), name]) ?? this.#at(["params", "default", name]);
+    const places = [this.#stage(), "default"].flatMap((stage): readonly Path[] => [
+      ["params", stage, name],
+      ["stages", stage, "params", name],
+    ]);
+    for (const place of places) {
+      const value = this.#at(place);
+      if (value !== undefined && value !== null) return value;
+    }
+    return undefined;
   }
 
   #foreign(text: string, path: Path): typeof UNKNOWN {
@@ -208,11 +216,27 @@ function stepped(value: unknown, path: Path): unknown {
   return found;
 }
 
-/** `!Ref` and the like, in the short form. */
-function tagAt(document: Document, path: Path): string | undefined {
-  const node = path.length === 0 ? document.contents : document.getIn(path, true);
-  const tag = isNode(node) && "tag" in node ? node.tag : undefined;
-  return typeof tag === "string" && /^![^!]/.test(tag) ? tag : undefined;
+/** What `!Ref` and the like stand for, in the short form. */
+class Tagged {
+  readonly tag: string;
+
+  constructor(tag: string) {
+    this.tag = tag;
+  }
+}
+
+/** Tags are put into the values, which anchors and merge keys carry to other places. */
+function markTags(document: Document): void {
+  visit(document, {
+    Value: (_, node) => {
+      const { tag, anchor, range } = node;
+      if (tag === undefined || !/^![^!]/.test(tag)) return undefined;
+      const marked = new Scalar(new Tagged(tag));
+      if (range) marked.range = range;
+      if (anchor !== undefined) marked.anchor = anchor;
+      return marked;
+    },
+  });
 }
 
 /** The same in the long form. */

@@ -3,7 +3,7 @@ import { type ErrorCode, ReplicationError, toRecordedError } from "../../domain/
 import { clientContent } from "../../domain/holding.ts";
 import { type Destination, destinationKey, needsTags, type Rule, sizeMatches, tagsMatch } from "../../domain/rule.ts";
 import { stampOf } from "../../domain/stamp.ts";
-import { blankEntry, type LedgerEntry, type ReplicaRecord } from "../../domain/status.ts";
+import type { LedgerEntry } from "../../domain/status.ts";
 import { type HistoryStep, isAlike, isReplicated, NULL_VERSION, planHistory, recognize } from "../../domain/version-plan.ts";
 import type { ListedVersion, ObjectStore, ReadOptions } from "../../ports/object-store.ts";
 import type { Journal, LeasedTask, Ledger, Route } from "../../ports/state.ts";
@@ -12,10 +12,11 @@ import { type CarriedGuards, carryGuards, notesAfter } from "../carried-guards.t
 import type { DeleteGates } from "../delete-gates.ts";
 import { deleteObject } from "../delete-object.ts";
 import { toRoute } from "../diff.ts";
+import { placeOf } from "../place.ts";
 import { attributeHash } from "../replicate.ts";
 import { type Assignment, failed, isRejected, type Settled, type Settlement, settled, standingReason } from "../settlement.ts";
-import { placeOf } from "../sides.ts";
-import { isInScope, readHistory, rowsOfRoute } from "./key-history.ts";
+import { isInScope, readHistory } from "./key-history.ts";
+import { VersionRows } from "./version-rows.ts";
 
 export interface ReplayHistoryParts {
   readonly transfer: Transfer;
@@ -68,11 +69,7 @@ class Replay {
   readonly #signal: AbortSignal | undefined;
   readonly #key: string;
   readonly #route: Route;
-  readonly #startedAt: number;
-  #rows = new Map<string, LedgerEntry>();
-  #current: LedgerEntry | undefined;
-  /** Rows that are not durable yet. */
-  readonly #news = new Map<string, LedgerEntry>();
+  readonly #rows: VersionRows;
   /** Versions of the destination that this run has made. */
   readonly #made = new Set<string>();
   /** What is current at the destination; undefined for nothing. */
@@ -90,13 +87,14 @@ class Replay {
     this.#signal = signal;
     this.#key = destinationKey(aim.destination, task.key);
     this.#route = toRoute(aim.rule, aim.destination);
-    this.#startedAt = parts.now();
+    const { ledger, now } = parts;
+    this.#rows = new VersionRows({ ledger, route: this.#route, key: task.key, now });
   }
 
   async run(): Promise<Settlement> {
     try {
       await this.#checkVersioned();
-      await this.#readRows();
+      await this.#rows.read();
       for (let round = 0; round < ROUNDS; round++) {
         const end = await this.#round();
         if (end !== "read-again") return end;
@@ -104,7 +102,7 @@ class Replay {
       throw new ReplicationError("PreconditionFailed", `${this.#task.key} changed each time it was read`);
     } catch (error) {
       // What was done so far is kept: it ends this task, and the next one meets the error at once.
-      return this.#news.size > 0 ? this.#toBeContinued() : failed(error, { standing: standingReason(this.#current) });
+      return this.#rows.newsCount > 0 ? this.#toBeContinued() : failed(error, { standing: standingReason(this.#rows.current) });
     }
   }
 
@@ -121,13 +119,6 @@ class Replay {
     );
   }
 
-  async #readRows(): Promise<void> {
-    const entries = await this.#parts.ledger.entriesOf(this.#rule.source.id, this.#task.key);
-    const { current, versions } = rowsOfRoute(entries, this.#route);
-    this.#current = current;
-    this.#rows = new Map([...versions, ...this.#news]);
-  }
-
   async #round(): Promise<Settlement | "read-again"> {
     const { id } = this.#rule;
     const since = this.#destination.existingObjects ? undefined : await this.#parts.journal.ruleSince(id, this.#parts.now());
@@ -137,7 +128,7 @@ class Replay {
     this.#lastMarker = everything.find(({ isDeleteMarker }) => isDeleteMarker)?.versionId;
     const versions = everything.filter((version) => isInScope(version, since));
     this.#recognize(versions, there);
-    for (const step of planHistory(versions, this.#rows)) {
+    for (const step of planHistory(versions, this.#rows.all)) {
       if (this.#isFull) return this.#toBeContinued();
       const turn = await this.#take(step, step.version === versions[0]);
       if (turn !== undefined) return turn;
@@ -158,35 +149,35 @@ class Replay {
   }
 
   get #isFull(): boolean {
-    return this.#made.size >= CHUNK || this.#news.size >= MAX_ROWS;
+    return this.#made.size >= CHUNK || this.#rows.newsCount >= MAX_ROWS;
   }
 
   // ——— what is there ———
 
   /** Reads the destination down to what is recorded; returns what stands above that, the newest first. */
   async #readThere(): Promise<readonly ListedVersion[]> {
-    const recorded = this.#sourceIds();
+    const recorded = this.#rows.sourceIds();
     const until = ({ versionId }: ListedVersion) => recorded.has(versionId);
     const there = await readHistory(this.#there, { key: this.#key, until, signal: this.#signal });
     this.#top = there[0];
     const unrecorded = there.filter((version) => !until(version));
     if (unrecorded.length === 0) return unrecorded;
     // Another worker may have written them and said so since: what is there must not be newer than what is known of it.
-    await this.#readRows();
-    const known = this.#sourceIds();
+    await this.#rows.read();
+    const known = this.#rows.sourceIds();
     return unrecorded.filter(({ versionId }) => !known.has(versionId));
   }
 
   /** Records what a writer that died has left at the destination. */
   #recognize(versions: readonly ListedVersion[], unrecorded: readonly ListedVersion[]): void {
-    if (this.#rows.size === 0) this.#takeOver(versions, this.#current, unrecorded);
-    const missing = planHistory(versions, this.#rows).flatMap(({ do: what, version }) => (what === "apply" ? [version] : []));
+    if (this.#rows.all.size === 0) this.#takeOver(versions, this.#rows.current, unrecorded);
+    const missing = planHistory(versions, this.#rows.all).flatMap(({ do: what, version }) => (what === "apply" ? [version] : []));
     const found = recognize({
       versions: missing.filter((version) => this.#leavesOut(version) === undefined),
-      there: unrecorded.filter(({ versionId }) => !this.#sourceIds().has(versionId)).reverse(),
-      mayBeLeftOut: ({ versionId }) => needsTags(this.#rule.filter) || this.#rows.has(versionId),
+      there: unrecorded.filter(({ versionId }) => !this.#rows.sourceIds().has(versionId)).reverse(),
+      mayBeLeftOut: ({ versionId }) => needsTags(this.#rule.filter) || this.#rows.all.has(versionId),
     });
-    for (const [version, { versionId, etag }] of found) this.#completed(version, { versionId, etag, proof: "etag" });
+    for (const [version, { versionId, etag }] of found) this.#rows.completed(version, { versionId, etag, proof: "etag" });
   }
 
   /** The rule replicated current objects until now: what its row tells of is a version that was replicated. */
@@ -203,16 +194,7 @@ class Replay {
         : versionId === replica.destinationVersionId,
     );
     const { attributeHash: hash, proof, destinationEtag } = replica;
-    this.#completed(version, { versionId: known?.versionId, etag: destinationEtag, proof, hash, notes: row?.notes });
-  }
-
-  /** Versions of the destination that are recorded, and of which version of the source each is. */
-  #sourceIds(): ReadonlyMap<string, string> {
-    const ids = new Map<string, string>();
-    for (const { versionId, replica } of this.#rows.values()) {
-      if (replica?.destinationVersionId != null) ids.set(replica.destinationVersionId, versionId);
-    }
-    return ids;
+    this.#rows.completed(version, { versionId: known?.versionId, etag: destinationEtag, proof, hash, notes: row?.notes });
   }
 
   // ——— steps ———
@@ -220,7 +202,7 @@ class Replay {
   async #take({ do: what, version }: HistoryStep<ListedVersion>, isCurrent: boolean): Promise<Turn> {
     if (what === "refuse") return this.#refuse(version);
     const reason = this.#leavesOut(version);
-    if (reason !== undefined) return this.#passOver(version, { status: "SKIPPED", reason });
+    if (reason !== undefined) return this.#rows.passedOver(version, { status: "SKIPPED", reason });
     if (version.isDeleteMarker) return this.#mark(version, isCurrent);
     return this.#copy(version, isCurrent);
   }
@@ -237,30 +219,30 @@ class Replay {
     const { changes } = this.#task;
     if (this.#rule.expirations) return false;
     const isTold = changes?.deleted === true && changes.expired === true && versionId === this.#lastMarker;
-    return isTold || this.#rows.get(versionId)?.reason === "Expired";
+    return isTold || this.#rows.all.get(versionId)?.reason === "Expired";
   }
 
   #refuse(version: ListedVersion): undefined {
-    const before = this.#rows.get(version.versionId)?.error;
+    const before = this.#rows.all.get(version.versionId)?.error;
     const why = before == null ? "" : `; its copy failed before (${before.code}: ${before.message})`;
     const message = `version ${version.versionId} of ${this.#task.key} is older than one that the destination has already${why}`;
     const error = new ReplicationError("OutOfOrder", message, {
       hint: "nothing newer is affected; to have the whole history, replicate into an empty bucket or prefix",
     });
-    return this.#passOver(version, { status: "FAILED", reason: error.code, error: toRecordedError(error) });
+    return this.#rows.passedOver(version, { status: "FAILED", reason: error.code, error: toRecordedError(error) });
   }
 
   async #copy(version: ListedVersion, isCurrent: boolean): Promise<Turn> {
     const result = await this.#transfer(version);
     if (result.kind === "changed") return "read-again";
-    if (result.kind === "gone") return this.#passOver(version, { status: "SKIPPED", reason: "SourceGone" });
+    if (result.kind === "gone") return this.#rows.passedOver(version, { status: "SKIPPED", reason: "SourceGone" });
     if (result.kind === "failed") return this.#cannot(version, isCurrent, result.error);
     const outcome = result.outcomes[0];
     if (outcome === undefined || outcome.kind === "moved-on") return this.#movedOn();
-    if (outcome.kind === "not-accepted") return this.#passOver(version, { status: "SKIPPED", reason: "FilteredOut" });
+    if (outcome.kind === "not-accepted") return this.#rows.passedOver(version, { status: "SKIPPED", reason: "FilteredOut" });
     if (outcome.kind === "failed") return this.#cannot(version, isCurrent, outcome.error);
     const { versionId, etag, proof, notes } = outcome;
-    this.#completed(version, { versionId, etag, proof, notes, hash: attributeHash(result.source.attributes) });
+    this.#rows.completed(version, { versionId, etag, proof, notes, hash: attributeHash(result.source.attributes) });
     return this.#puts(version, { versionId, etag });
   }
 
@@ -316,8 +298,8 @@ class Replay {
   #cannot(version: ListedVersion, isCurrent: boolean, error: ReplicationError): Turn {
     const patience = this.#task.attempts + 1 >= PATIENCE ? OF_ONE_VERSION_IN_THE_END : [];
     if (isCurrent || ![...OF_ONE_VERSION, ...patience].includes(error.code)) throw error;
-    const isNews = this.#rows.get(version.versionId)?.reason !== error.code;
-    this.#passOver(version, { status: "FAILED", reason: error.code, error: toRecordedError(error) });
+    const isNews = this.#rows.all.get(version.versionId)?.reason !== error.code;
+    this.#rows.passedOver(version, { status: "FAILED", reason: error.code, error: toRecordedError(error) });
     return isNews ? this.#toBeContinued() : undefined;
   }
 
@@ -328,8 +310,8 @@ class Replay {
       const { versionId } = await this.#there.delete(this.#key, { signal: this.#signal });
       return this.#marks(version, versionId);
     }
-    if (!this.#sourceIds().has(top.versionId)) return this.#passOver(version, { status: "SKIPPED", reason: "NotOurs" });
-    if (isCurrent && isRejected(this.#current, this.#task)) return this.#settled("SKIPPED", "DeleteRejected", { operation: "delete" });
+    if (!this.#rows.sourceIds().has(top.versionId)) return this.#rows.passedOver(version, { status: "SKIPPED", reason: "NotOurs" });
+    if (isCurrent && isRejected(this.#rows.current, this.#task)) return this.#settled("SKIPPED", "DeleteRejected", { operation: "delete" });
     if (isCurrent && !(await this.#mayHide(top))) return this.#settled("HELD", "DeleteGate", { operation: "delete" });
     const end = await deleteObject({
       store: this.#there,
@@ -350,7 +332,7 @@ class Replay {
   }
 
   #marks(version: ListedVersion, versionId: string | undefined): undefined {
-    this.#completed(version, { versionId, etag: "", proof: null });
+    this.#rows.completed(version, { versionId, etag: "", proof: null });
     return this.#puts(version, { versionId, etag: "" });
   }
 
@@ -363,7 +345,7 @@ class Replay {
   /** Where the newest version was replicated and is not on top any more, it is put there again. */
   async #putBack(versions: readonly ListedVersion[]): Promise<Turn> {
     const current = versions[0];
-    if (current === undefined || !isReplicated(current, this.#rows.get(current.versionId))) return undefined;
+    if (current === undefined || !isReplicated(current, this.#rows.all.get(current.versionId))) return undefined;
     if (!this.#isBuried(current, versions)) return undefined;
     return current.isDeleteMarker ? this.#mark(current, true) : this.#copy(current, true);
   }
@@ -372,61 +354,11 @@ class Replay {
     const top = this.#top;
     if (top === undefined) return !current.isDeleteMarker;
     if (this.#made.has(top.versionId)) return false;
-    const of = this.#sourceIds().get(top.versionId);
+    const of = this.#rows.sourceIds().get(top.versionId);
     // Somebody else's: hidden by our object, but never by our marker.
     if (of === undefined) return !current.isDeleteMarker && !isAlike(current, top);
     // Of a version that the source has no longer: removing single versions is not replicated.
     return of !== current.versionId && versions.some(({ versionId }) => versionId === of);
-  }
-
-  // ——— what is recorded ———
-
-  #completed(
-    version: ListedVersion,
-    there: {
-      readonly versionId: string | undefined;
-      readonly etag: string;
-      readonly proof: ReplicaRecord["proof"];
-      readonly hash?: string | null | undefined;
-      readonly notes?: readonly string[] | undefined;
-    },
-  ): void {
-    const replica: ReplicaRecord = {
-      etag: version.etag,
-      versionId: version.versionId,
-      lastModified: version.lastModified,
-      attributeHash: there.hash ?? null,
-      bytes: version.sizeBytes,
-      proof: there.proof,
-      destinationEtag: there.etag,
-      destinationVersionId: there.versionId ?? null,
-    };
-    // A marker's row is that of a version that was copied: a row of a delete could not keep the map of ids.
-    const reason = version.isDeleteMarker ? "DeleteMarker" : null;
-    this.#record(version, { status: "COMPLETED", reason, replica, notes: there.notes ?? [] });
-  }
-
-  #passOver(version: ListedVersion, end: Pick<LedgerEntry, "status" | "reason"> & Partial<LedgerEntry>): undefined {
-    const before = this.#rows.get(version.versionId);
-    if (before?.status === end.status && before.reason === end.reason) return; // said already
-    this.#record(version, { ...end, operation: version.isDeleteMarker ? "delete" : "copy" });
-  }
-
-  #record({ versionId }: ListedVersion, end: Partial<LedgerEntry>): void {
-    const now = this.#parts.now();
-    const before = this.#rows.get(versionId);
-    const entry: LedgerEntry = {
-      ...blankEntry({ ...this.#route, key: this.#task.key }),
-      versionId,
-      origin: this.#rule.source.id,
-      attempts: (before?.attempts ?? 0) + 1,
-      startedAt: this.#startedAt,
-      finishedAt: now,
-      firstFailedAt: end.status === "FAILED" ? (before?.firstFailedAt ?? now) : null,
-      ...end,
-    };
-    this.#rows.set(versionId, entry);
-    this.#news.set(versionId, entry);
   }
 
   // ——— ends ———
@@ -434,7 +366,7 @@ class Replay {
   /** The end of a task that has brought the destination as far as it goes: what became of the newest version is what became of the key. */
   async #end(current: ListedVersion | undefined, hasHistory: boolean): Promise<Settlement> {
     if (current === undefined) return this.#settled("SKIPPED", hasHistory ? "OlderThanRule" : "SourceGone");
-    const row = this.#rows.get(current.versionId);
+    const row = this.#rows.all.get(current.versionId);
     const operation = current.isDeleteMarker ? "delete" : "copy";
     if (row === undefined || row.status !== "COMPLETED") return this.#settled("SKIPPED", row?.reason ?? null, { operation });
     if (current.isDeleteMarker) return this.#settled("COMPLETED", null, { operation });
@@ -478,7 +410,7 @@ class Replay {
   }
 
   #settled(status: Settled["status"], reason: string | null, more: Partial<Settled> = {}): Settled {
-    return settled(status, reason, { origin: this.#rule.source.id, ...more, versions: [...this.#news.values()] });
+    return settled(status, reason, { origin: this.#rule.source.id, ...more, versions: this.#rows.news });
   }
 
   get #there(): ObjectStore {

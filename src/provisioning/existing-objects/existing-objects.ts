@@ -1,6 +1,6 @@
 import { isReplicationError } from "../../domain/error.ts";
 import type { CountedObjects } from "../../ports/replication-configuration.ts";
-import type { ExistingObjects, Problem } from "../change.ts";
+import type { BackfillWay, ExistingObjects, Problem } from "../change.ts";
 import type { NativeBucket, NativePair } from "../native-pair.ts";
 import { estimateBackfill } from "./backfill-estimate.ts";
 
@@ -22,18 +22,37 @@ export interface CountedPair extends BackfillPair {
   readonly existing: ExistingObjects;
 }
 
+/** How a pair is backfilled, and why so. */
+export interface Way {
+  readonly way: BackfillWay;
+  readonly why: string;
+}
+
 /** Counts what is under a prefix of a source. */
 export type CountObjects = (source: NativeBucket, prefix: string) => Promise<CountedObjects>;
 
-/** What one pair would replicate, and what that is likely to cost; null where it may not be counted. */
-export async function countPair(asked: BackfillPair, count: CountObjects): Promise<CountedPair> {
-  const { source, destination, prefix, rule } = asked.pair;
-  const found = await counted(() => count(source, prefix));
+/** A pair and what there is of its objects; undefined where it may not be counted. */
+export interface FoundPair {
+  readonly asked: BackfillPair;
+  readonly found: CountedObjects | undefined;
+}
+
+export async function findPair(asked: BackfillPair, count: CountObjects): Promise<FoundPair> {
+  return { asked, found: await counted(() => count(asked.pair.source, asked.pair.prefix)) };
+}
+
+export function isNothing({ found }: FoundPair): boolean {
+  return found?.objects === 0 && found.isWhole;
+}
+
+/** What one pair would replicate, and what that is likely to cost on its way; null where it may not be counted. */
+export function pricePair({ asked, found }: FoundPair, { way, why }: Way): CountedPair {
+  const { source, destination, rule } = asked.pair;
   const named = { rule, source: source.name, destination: destination.name };
-  if (found === undefined) return { ...asked, existing: { ...named, objects: null, bytes: null, isWhole: false, cost: null } };
+  if (found === undefined) return { ...asked, existing: { ...named, objects: null, bytes: null, isWhole: false, cost: null, way, why } };
   const { objects, bytes, isWhole } = found;
-  const cost = estimateBackfill({ objects, bytes, crossRegion: source.region !== destination.region });
-  return { ...asked, existing: { ...named, objects, bytes, isWhole, cost } };
+  const cost = estimateBackfill({ way: way ?? "job", objects, bytes, crossRegion: source.region !== destination.region });
+  return { ...asked, existing: { ...named, objects, bytes, isWhole, cost, way, why } };
 }
 
 /** Of a bucket that is not there yet there is nothing; one that may not be listed has nobody knows what. */
@@ -45,10 +64,6 @@ async function counted(count: () => Promise<CountedObjects>): Promise<CountedObj
     if (isReplicationError(error) && error.code === "AccessDenied") return undefined;
     throw error;
   }
-}
-
-export function isNothing({ existing: { objects, isWhole } }: CountedPair): boolean {
-  return objects === 0 && isWhole;
 }
 
 /** As a person reads it: `at least 1,000,000 objects (12.5 GB, about $6.25)`. */

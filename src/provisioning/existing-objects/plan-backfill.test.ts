@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { ACCOUNT, nativeBucket, pairOf } from "../../../test/support/native-plane.ts";
+import { ACCOUNT, nativeBucket, OTHER_ACCOUNT, pairOf } from "../../../test/support/native-plane.ts";
 import { type ErrorCode, isReplicationError, ReplicationError } from "../../domain/error.ts";
 import type { BatchJob, BatchReplication, NewBatchJob } from "../../ports/batch-replication.ts";
 import type { ReplicationRule } from "../../ports/replication-configuration.ts";
 import { LeapingClock } from "../../testing/leaping-clock.ts";
 import { MemoryAws } from "../../testing/memory-aws.ts";
 import { batchRoleNameOf } from "../names.ts";
-import type { NativePair, Owner } from "../native-pair.ts";
+import type { NativeBucket, NativePair, Owner } from "../native-pair.ts";
 import type { BackfillLimits, BackfillPair, CountObjects } from "./existing-objects.ts";
 import { type BackfillPlan, planBackfill } from "./plan-backfill.ts";
 
@@ -22,9 +22,12 @@ class MemoryBatch implements BatchReplication {
   readonly asked: NewBatchJob[] = [];
   readonly kept: BatchJob[] = [];
   refusal: ErrorCode | undefined;
+  /** Jobs may be looked at, not started. */
+  startRefusal: ErrorCode | undefined;
 
   async start(job: NewBatchJob): Promise<string> {
     this.#check();
+    if (this.startRefusal !== undefined) throw new ReplicationError(this.startRefusal, "no job for you", { hint: "allow s3:CreateJob" });
     const known = this.asked.findIndex(({ token }) => token === job.token);
     if (known >= 0 && this.asked[known]?.createdBefore !== job.createdBefore)
       throw new ReplicationError("InvalidRequest", "IdempotencyException");
@@ -66,12 +69,16 @@ class MemoryBatch implements BatchReplication {
 interface World {
   readonly aws: MemoryAws;
   readonly batch: MemoryBatch;
+  readonly refusals: Map<string, string>;
 }
 
-function worldOf(objects: Readonly<Record<string, { readonly bytes: number }>> = { "x/1": { bytes: 1000 }, "y/1": { bytes: 500 } }): World {
+const OBJECTS: Readonly<Record<string, { readonly bytes: number }>> = { "x/1": { bytes: 1000 }, "y/1": { bytes: 500 } };
+
+function worldOf(objects = OBJECTS): World {
   const aws = new MemoryAws();
   aws.addBucket("a", { objects, versioning: "Enabled" });
-  return { aws, batch: new MemoryBatch() };
+  for (const name of ["b", "c", "d"]) aws.addBucket(name, { versioning: "Enabled" });
+  return { aws, batch: new MemoryBatch(), refusals: new Map() };
 }
 
 interface Wish {
@@ -79,6 +86,8 @@ interface Wish {
   readonly starts?: boolean;
   readonly owner?: Owner;
   readonly count?: CountObjects;
+  /** Account of the credentials. */
+  readonly caller?: string;
 }
 
 function existing(pair: NativePair, limits: BackfillLimits = {}): BackfillPair {
@@ -89,17 +98,19 @@ function without(pair: NativePair): BackfillPair {
   return { pair, includesExisting: false, limits: {} };
 }
 
-function planOf({ aws, batch }: World, pairs: readonly BackfillPair[], wish: Wish = {}): Promise<BackfillPlan> {
-  const { created = [], starts = true, owner = OWNER } = wish;
-  const configuration = aws.configuration("a", ACCOUNT, A.region);
+function planOf({ aws, batch, refusals }: World, pairs: readonly BackfillPair[], wish: Wish = {}): Promise<BackfillPlan> {
+  const { created = [], starts = true, owner = OWNER, caller = ACCOUNT } = wish;
+  const configurationOf = async ({ bucket, region }: NativeBucket) => aws.configuration(bucket, caller, region);
   const ports = {
-    configurationOf: async () => configuration,
-    identityOf: async () => aws.identity(ACCOUNT),
+    configurationOf,
+    identityOf: async () => aws.identity(caller),
     clock: new LeapingClock(NOW),
     batchOf: async () => batch,
-    count: wish.count ?? ((_, prefix) => configuration.count(prefix, { maxPages: 1 })),
+    count: wish.count ?? (async (source: NativeBucket, prefix: string) => (await configurationOf(source)).count(prefix, { maxPages: 1 })),
+    refusals,
   };
-  return planBackfill({ owner, pairs, created, starts, propagationMs: 0 }, ports);
+  const sources = new Set(pairs.map(({ pair }) => pair.source.id));
+  return planBackfill({ owner, pairs, sources, created, starts, propagationMs: 0 }, ports);
 }
 
 async function make({ steps }: BackfillPlan): Promise<void> {
@@ -120,8 +131,12 @@ function rule(id: string, prefix = ""): ReplicationRule {
   };
 }
 
-function withRules({ aws }: World, ...rules: readonly ReplicationRule[]): void {
-  const bucket = aws.buckets.get("a");
+function withRules(world: World, ...rules: readonly ReplicationRule[]): void {
+  withRulesAt(world, "a", ...rules);
+}
+
+function withRulesAt({ aws }: World, name: string, ...rules: readonly ReplicationRule[]): void {
+  const bucket = aws.buckets.get(name);
   assert.ok(bucket);
   bucket.document = { role: "arn:aws:iam::111111111111:role/r", rules };
 }
@@ -133,10 +148,24 @@ describe("what was there before a native rule", () => {
     const plan = await planOf(world, [existing(pair)], { created: [pair], starts: false });
     assert.deepEqual(plan.steps, []);
     assert.deepEqual(plan.existing, [
-      { rule: "photos", source: "aws:a", destination: "aws:b", objects: 2, bytes: 1500, isWhole: true, cost: plan.existing[0]?.cost },
+      {
+        rule: "photos",
+        source: "aws:a",
+        destination: "aws:b",
+        objects: 2,
+        bytes: 1500,
+        isWhole: true,
+        cost: plan.existing[0]?.cost,
+        way: "job",
+        why: "S3's batch jobs can be used",
+      },
     ]);
-    assert.match(plan.notes.join(), /aws:a has 2 existing objects \(1\.5 kB, about \$0\.25\) for aws:b: apply --backfill/);
-    assert.deepEqual(await planOf(world, [existing(pair)], { starts: false }), { steps: [], problems: [], notes: [], existing: [] });
+    assert.match(
+      plan.notes.join(),
+      /aws:a has 2 existing objects \(1\.5 kB, about \$0\.25\) for aws:b: apply --backfill has S3 replicate them by a batch job/,
+    );
+    const none = { steps: [], problems: [], notes: [], existing: [], copies: [] };
+    assert.deepEqual(await planOf(world, [existing(pair)], { starts: false }), none);
     assert.deepEqual([world.batch.asked, world.aws.mutations], [[], []]);
   });
 
@@ -239,11 +268,25 @@ describe("what was there before a native rule", () => {
     assert.equal(late.batch.asked.length, 1);
   });
 
-  it("a job that is refused is an error, not a job", async () => {
+  it("a job that S3 refuses to start is planned no second time: its objects are copied", async () => {
+    for (const refusal of ["AccessDenied", "NotImplemented"] as const) {
+      const world = worldOf();
+      world.batch.startRefusal = refusal;
+      const planned = await planOf(world, [existing(pairOf(A, B))]);
+      assert.deepEqual(planned.copies, []);
+      await assert.rejects(make(planned), (error) => isReplicationError(error) && error.code === "PreconditionFailed");
+      const anew = await planOf(world, [existing(pairOf(A, B))]);
+      assert.deepEqual([anew.steps, anew.copies.length], [[], 1]);
+      assert.match(anew.existing[0]?.why ?? "", /no job for you \(allow s3:CreateJob\)/);
+    }
+  });
+
+  it("a start that got no answer is an error: there may be a job", async () => {
     const world = worldOf();
+    world.batch.startRefusal = "StoreUnreachable";
     const plan = await planOf(world, [existing(pairOf(A, B))]);
-    world.batch.start = () => Promise.reject(new ReplicationError("AccessDenied", "no"));
-    await assert.rejects(make(plan), (error) => isReplicationError(error) && error.code === "AccessDenied");
+    await assert.rejects(make(plan), (error) => isReplicationError(error) && error.code === "StoreUnreachable");
+    assert.equal(world.refusals.size, 0);
   });
 
   it("rules with existingObjects: false are left out by their prefix, and keep out what shares their keys", async () => {
@@ -255,7 +298,14 @@ describe("what was there before a native rule", () => {
     assert.deepEqual([change?.id, change?.detail["objects"], change?.detail["bytes"]], ["aws:a", 1, 1000]);
     const shared = await planOf(worldOf(), [existing(pairOf(A, B, { prefix: "x/" })), without(pairOf(A, C, { rule: "no" }))]);
     assert.deepEqual(shared.steps, []);
-    assert.match(shared.notes.join(), /would replicate them to aws:c too, which rule no does not want/);
+    assert.deepEqual(
+      shared.copies.map(({ destinationId }) => destinationId),
+      ["b"],
+    );
+    assert.match(
+      shared.notes.join(),
+      /copies them itself, because S3's job would replicate them to aws:c too, which rule no does not want/,
+    );
   });
 
   it("objects that another rule for the same keys has replicated are taken too, and others' rules are named", async () => {
@@ -289,26 +339,108 @@ describe("what was there before a native rule", () => {
     assert.match(told.notes.join(), /more than existingObjects of the rule allows/);
   });
 
-  it("where S3 has no jobs a person is told, and of copies into leaves alone", async () => {
-    for (const refusal of ["AccessDenied", "NotImplemented"] as const) {
+  it("where S3 has no jobs objects are copied into leaves, with all that the rule says of them, and nothing is a change", async () => {
+    for (const refusal of ["AccessDenied", "NotImplemented", "StoreUnreachable"] as const) {
       const world = worldOf();
       world.batch.refusal = refusal;
       const D = nativeBucket("d");
-      const leaves = [pairOf(A, C, { prefix: "x/" }), pairOf(A, D, { storageClass: "GLACIER" })];
-      const two = [pairOf(A, B, { isTwoWay: true }), pairOf(B, A, { isTwoWay: true }), ...leaves];
-      const plan = await planOf(
-        world,
-        two.map((pair) => (pair.source === A ? existing(pair) : without(pair))),
-      );
+      const pairs = [existing(pairOf(A, C, { prefix: "x/" })), existing(pairOf(A, D, { storageClass: "GLACIER", tags: { dr: "yes" } }))];
+      const plan = await planOf(world, pairs);
       assert.deepEqual([plan.steps, plan.problems], [[], []]);
-      assert.match(plan.notes[0] ?? "", /cannot be replicated by an S3 batch job: no jobs for you \(allow s3:ListJobs\)/);
-      assert.match(plan.notes[1] ?? "", /to aws:b by no other way: S3 would replicate copies on$/);
-      assert.match(plan.notes[2] ?? "", /to aws:c by: replicast sync aws:a@us-east-1\/x\/ aws:c@us-east-1$/);
-      assert.match(plan.notes[3] ?? "", /to aws:d by no other way: .* its storage class$/);
+      assert.deepEqual(
+        plan.copies,
+        ["c", "d"].map((destinationId) => ({ rule: "photos", sourceId: A.id, destinationId, takesCompleted: false })),
+      );
+      const why = "S3's batch jobs cannot be used: no jobs for you (allow s3:ListJobs)";
+      assert.deepEqual(
+        plan.existing.map((one) => [one.way, one.why]),
+        [
+          ["copy", why],
+          ["copy", why],
+        ],
+      );
+      assert.match(
+        plan.notes[0] ?? "",
+        /^rule photos: aws:a has 1 existing object \(1 kB, .*\) for aws:c: apply --backfill copies them itself, because S3/,
+      );
+      assert.deepEqual([world.batch.asked, world.aws.mutations], [[], []]);
     }
     const broken = worldOf();
     broken.batch.refusal = "SlowDown";
     await assert.rejects(planOf(broken, [existing(pairOf(A, B))]), (error) => isReplicationError(error) && error.code === "SlowDown");
+  });
+
+  it("where nobody asked for it, jobs that cannot be looked at keep no rules from being applied", async () => {
+    const world = worldOf();
+    world.batch.refusal = "SlowDown";
+    const pair = pairOf(A, B);
+    const plan = await planOf(world, [existing(pair)], { created: [pair], starts: false });
+    assert.deepEqual([plan.copies, plan.existing[0]?.way], [[], "copy"]);
+  });
+
+  it("copies take what S3 calls COMPLETED only where another rule stands for the same keys", async () => {
+    const copies = async (...rules: readonly ReplicationRule[]) => {
+      const world = worldOf();
+      world.batch.refusal = "NotImplemented";
+      withRules(world, ...rules);
+      return (await planOf(world, [existing(pairOf(A, B, { prefix: "x/" }))])).copies.map(({ takesCompleted }) => takesCompleted);
+    };
+    assert.deepEqual(await copies(rule("acme/photos/b")), [false]);
+    assert.deepEqual(await copies(rule("acme/photos/b"), rule("apart", "z/"), { ...rule("off"), status: "Disabled" }), [false]);
+    assert.deepEqual(await copies(rule("acme/photos/b"), rule("theirs", "x/deep/")), [true]);
+  });
+
+  it("nothing is copied to where it would be carried on, or be another's than the rule says; why, and what is safe, is told", async () => {
+    const plan = async (pairs: readonly BackfillPair[], wish: Wish = {}, prepare: (world: World) => void = () => {}) => {
+      const world = worldOf();
+      world.batch.refusal = "NotImplemented";
+      prepare(world);
+      const { copies, existing: told, notes, steps } = await planOf(world, pairs, wish);
+      assert.deepEqual(steps, []);
+      return { copies, ways: told.map(({ way }) => way), notes };
+    };
+    const meshed = await plan([existing(pairOf(A, B, { isTwoWay: true })), without(pairOf(B, A, { isTwoWay: true }))]);
+    assert.deepEqual([meshed.copies, meshed.ways], [[], [null]]);
+    assert.match(
+      meshed.notes[0] ?? "",
+      /cannot bring them over, because .*; and aws:b is a source too, from which copies would be carried on/,
+    );
+    assert.match(meshed.notes[0] ?? "", /safe while nothing is replicated from aws:b, .*: replicast sync aws:a@us-east-1 aws:b@eu-west-1$/);
+
+    const theirs = await plan([existing(pairOf(A, B))], {}, (world) => withRulesAt(world, "b", rule("theirs", "x/")));
+    assert.match(theirs.notes[0] ?? "", /the rule "theirs" at aws:b would have S3 carry copies on/);
+    const apart = await plan([existing(pairOf(A, B, { prefix: "y/" }))], {}, (world) => withRulesAt(world, "b", rule("theirs", "x/")));
+    assert.equal(apart.copies.length, 1);
+
+    const hidden = await plan([existing(pairOf(A, B, { tags: { dr: "yes" } }))], {}, ({ aws }) => {
+      aws.addBucket("b", { account: OTHER_ACCOUNT });
+    });
+    assert.match(
+      hidden.notes[0] ?? "",
+      /may not be seen whether S3 carries copies on from aws:b \(allow s3:GetReplicationConfiguration on it\)$/,
+    );
+
+    const owned = pairOf(A, nativeBucket("b", { account: OTHER_ACCOUNT }), { ownerOverride: true });
+    const foreign = await plan([existing(owned)]);
+    assert.match(
+      foreign.notes[0] ?? "",
+      new RegExp(`copies would belong to account ${ACCOUNT}, not to ${OTHER_ACCOUNT} as the rule says$`),
+    );
+    assert.equal((await plan([existing({ ...owned, destination: B })])).copies.length, 1, "by the account itself");
+  });
+
+  it("limits hold for copies too, which cost no job", async () => {
+    const planned = async (limits: BackfillLimits) => {
+      const world = worldOf();
+      world.batch.refusal = "NotImplemented";
+      return planOf(world, [existing(pairOf(A, B), limits)]);
+    };
+    assert.deepEqual(
+      (await planned({ maxObjects: 1 })).problems.map(({ code }) => code),
+      ["CostAboveLimit"],
+    );
+    const cheap = await planned({ maxCost: 0.2 });
+    assert.deepEqual([cheap.problems, cheap.copies.length], [[], 1]);
   });
 
   it("of an empty bucket, a disabled rule and a bucket still to be made there is none", async () => {

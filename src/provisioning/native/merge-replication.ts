@@ -25,6 +25,8 @@ export interface ReplicationMerge {
   readonly adopts: boolean;
   readonly convertV1: boolean;
   readonly replace: boolean;
+  /** Is true for a foreign rule that may lead to another account without saying so. */
+  readonly mayLeave?: ((rule: ReplicationRule) => boolean) | undefined;
   /** What problems are about. */
   readonly subject?: string | undefined;
 }
@@ -221,10 +223,17 @@ function older({ id }: ReplicationRule): Finding {
 }
 
 function stranded({ id, destination }: ReplicationRule, role: string): Finding {
+  const { account, bucketArn } = destination;
+  const hint = `set iam.roleArn: ${role}; --replace removes the rule`;
+  if (account !== undefined) {
+    const message = `rule "${id}" replicates into account ${account}, which lets in the role ${role} alone`;
+    return { code: "ForeignCrossAccount", message, hint };
+  }
+  const bucket = bucketArn.slice(bucketArn.lastIndexOf(":") + 1);
   return {
     code: "ForeignCrossAccount",
-    message: `rule "${id}" replicates into account ${destination.account}, which lets in the role ${role} alone`,
-    hint: `set iam.roleArn: ${role}; --replace removes the rule`,
+    message: `rule "${id}" replicates to ${bucket}, which is another account's or may not be looked at: such a bucket lets in the role ${role} alone`,
+    hint: `${hint}; where the bucket is of the same account, allow s3:ListBucket on it`,
   };
 }
 
@@ -250,10 +259,13 @@ function ownerByPath(roleArn: string, foreign: readonly ReplicationRule[]): stri
 }
 
 /** Rules into other accounts whose bucket policies do not know the role that takes the place of theirs. */
-function strandedBy({ found, role }: ReplicationMerge, foreign: readonly ReplicationRule[]): readonly ReplicationRule[] {
+function strandedBy(
+  { found, role, mayLeave = () => false }: ReplicationMerge,
+  foreign: readonly ReplicationRule[],
+): readonly ReplicationRule[] {
   if (found === undefined || found.role === role) return [];
   const account = accountOf(role);
-  return foreign.filter(({ destination }) => destination.account !== undefined && destination.account !== account);
+  return foreign.filter((rule) => (rule.destination.account === undefined ? mayLeave(rule) : rule.destination.account !== account));
 }
 
 function accountOf(roleArn: string): string | undefined {

@@ -357,6 +357,45 @@ describe("KMS", () => {
     assert.deepEqual(aws.mutations, []);
   });
 
+  for (const [what, next] of [
+    ["destroy", (wish: NativeWish) => nothingOf(wish)],
+    [
+      "a config without KMS",
+      (wish: NativeWish) => ({ ...wish, pairs: wish.pairs.map((pair) => ({ ...pair, replicaKmsKeyId: undefined })) }),
+    ],
+  ] as const)
+    it(`statements for a role of one's own go from keys too: ${what}`, async () => {
+      const aws = withKeys();
+      const roleArn = aws.addRole(ACCOUNT, { name: "mine" }).arn;
+      const admin = { Effect: "Allow" as const, Principal: { AWS: `arn:aws:iam::${ACCOUNT}:role/admin` }, Action: "kms:*", Resource: "*" };
+      for (const arn of [key("source"), key("far", OTHER_ACCOUNT)]) {
+        const there = aws.keys.get(arn);
+        assert.ok(there !== undefined);
+        there.policy = { Version: "2012-10-17", Statement: [admin] };
+      }
+      const before = structuredClone([...aws.keys]);
+      const wish = wishOf([pairOf(A, FAR, { replicaKmsKeyId: key("far", OTHER_ACCOUNT) })], {
+        owner: { name: "acme", path: "/replicast/acme/", tags: {}, roleArn },
+      });
+      await settleTo(aws, wish);
+      assert.equal(aws.keys.get(key("source"))?.policy.Statement.length, 2);
+      assert.equal(aws.keys.get(key("far", OTHER_ACCOUNT))?.policy.Statement.length, 3);
+      await settleTo(aws, next(wish));
+      assert.deepEqual([...aws.keys], before);
+    });
+
+  it("a key of the source's account loses our statements where no bucket of the config is in its region any more", async () => {
+    const aws = withKeys();
+    const arn = `arn:aws:kms:eu-west-1:${ACCOUNT}:key/near`;
+    const facts = { arn, account: ACCOUNT, region: "eu-west-1", isEnabled: true, isAwsManaged: false };
+    const admin = { Effect: "Allow" as const, Principal: { AWS: `arn:aws:iam::${ACCOUNT}:role/admin` }, Action: "kms:*", Resource: "*" };
+    aws.keys.set(arn, { key: facts, policy: { Version: "2012-10-17", Statement: [admin] } });
+    await settleTo(aws, wishOf([pairOf(A, B, { replicaKmsKeyId: arn })]));
+    assert.equal(aws.keys.get(arn)?.policy.Statement.length, 3);
+    await settleTo(aws, wishOf([pairOf(A, C)]));
+    assert.deepEqual(aws.keys.get(arn)?.policy.Statement, [admin]);
+  });
+
   it("a key that leaves it to IAM is not touched; another account's gets a statement, which goes again", async () => {
     const aws = withKeys();
     const wish = wishOf([pairOf(A, FAR, { replicaKmsKeyId: key("far", OTHER_ACCOUNT), ownerOverride: true })]);

@@ -99,7 +99,7 @@ function planSource(source: SourceWorld, { wish, world, ports }: Planning): Sour
   const roleArn = roleArnOf(wish.owner, source.bucket, visible(source.role));
   const rules = planRules(source, pairs, { wish, roleArn, ports });
   const { merged, previousRole } = rules;
-  const widens = pairs.length > 0 && rules.steps.length > 0 && !isRemoval(rules);
+  const widens = pairs.length > 0 && rules.steps.length > 0 && !isRemoval(rules, source);
   const roleWish = { source, pairs, foreign: merged.foreign, previousRole, widens };
   const role = pairs.length === 0 ? NO_ROLE : planRole(roleWish, wish, { world, ports });
   const settled = { source, merged };
@@ -107,9 +107,10 @@ function planSource(source: SourceWorld, { wish, world, ports }: Planning): Sour
   return { source, pairs, rules, role, roleDeletions, widens };
 }
 
-/** Whether rules of ours go, and nothing else happens. */
-function isRemoval({ merged }: RulesPlan): boolean {
+/** Whether rules of ours go, and nothing else happens: what stays keeps its role. */
+function isRemoval({ merged }: RulesPlan, { document, role }: SourceWorld): boolean {
   const { created, updated, deleted, adopted, converted, replaced } = merged;
+  if (merged.document.role !== visible(document)?.role || visible(role) === undefined) return false;
   return deleted.length > 0 && created.length + updated.length + adopted.length + converted.length + replaced.length === 0;
 }
 

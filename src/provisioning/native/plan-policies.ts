@@ -9,11 +9,10 @@ import { patiently } from "../patience.ts";
 import { destinationStatements, type MergedStatements, mergeStatements, type StatementMerge } from "../policies/bucket-policy.ts";
 import { delegatesToIam, keyStatements } from "../policies/key-policy.ts";
 import { POLICY_VERSION } from "../policies/role-policy.ts";
-import { isSameStatement } from "../policies/same-policy.ts";
 import { isForbidden, visible } from "../seen.ts";
 import type { Phases } from "./phases.ts";
 import { isReachable } from "./preflight.ts";
-import type { KeyWorld } from "./read-keys.ts";
+import { type KeyWorld, keyArnOf } from "./read-keys.ts";
 import type { BucketWorld, World } from "./read-world.ts";
 import { isCrossAccount } from "./replication-rules.ts";
 import type { NativePorts, NativeWish } from "./wish.ts";
@@ -46,18 +45,20 @@ function bucketPolicy(world: BucketWorld, { wish, ports, roleArnOf, owned }: Gra
   const merged = mergeStatements(policy, merge);
   if (merged.isSame) return {};
   if (!isReachable(world) || isForbidden(world.policy)) return wanted.length === 0 ? {} : { handOvers: [handOver(world, merged)] };
-  const make = async () => {
-    const configuration = await ports.configurationOf(bucket);
-    // Read again: what others have written meanwhile must not be lost.
-    const set = async () => {
-      const now = mergeStatements(await configuration.policy(), merge);
-      if (!now.isSame) await configuration.putPolicy(now.policy);
+  const change = ({ policy: next }: MergedStatements, aim: StatementMerge): Step => {
+    const make = async () => {
+      const configuration = await ports.configurationOf(bucket);
+      // Read again: what others have written meanwhile must not be lost.
+      const set = async () => {
+        const now = mergeStatements(await configuration.policy(), aim);
+        if (!now.isSame) await configuration.putPolicy(now.policy);
+      };
+      await patiently(set, isRoleUnknown, ports.clock);
     };
-    await patiently(set, isRoleUnknown, ports.clock);
+    const detail = { bucket: bucket.name, policy: next ?? null };
+    return { changes: [{ action: actionOf(policy, next), type: "policy", id: `${bucket.name}/policy`, detail }], make };
   };
-  const detail = { bucket: bucket.name, policy: merged.policy ?? null };
-  const step: Step = { changes: [{ action: actionOf(policy, merged), type: "policy", id: `${bucket.name}/policy`, detail }], make };
-  return phased(step, policy, merge);
+  return phased(policy, merge, change);
 }
 
 /** S3 and KMS refuse a policy about a role that was made a moment ago, until IAM has told them of it. */
@@ -66,19 +67,27 @@ function isRoleUnknown({ cause }: ReplicationError): boolean {
 }
 
 /** Rights are given before the rules that need them, and taken after the last one has gone. */
-function phased(step: Step, policy: PolicyDocument | undefined, { wanted }: StatementMerge): Partial<PoliciesPlan> {
-  const found = policy?.Statement ?? [];
-  const isThere = (statement: PolicyStatement) => found.some((other) => isSameStatement(statement, other));
-  return wanted.every(isThere) ? { leftovers: [step] } : { policies: [step] };
+function phased(
+  policy: PolicyDocument | undefined,
+  merge: StatementMerge,
+  change: (merged: MergedStatements, aim: StatementMerge) => Step,
+): Partial<PoliciesPlan> {
+  const given = { ...merge, keeps: true };
+  const wider = mergeStatements(policy, given);
+  const last = mergeStatements(wider.policy, merge);
+  return {
+    policies: wider.isSame ? [] : [change(wider, given)],
+    leftovers: last.isSame ? [] : [change(last, merge)],
+  };
 }
 
 function handOver({ wished: { bucket } }: BucketWorld, { policy }: MergedStatements): HandOver {
   return { account: bucket.account, kind: "bucket-policy", subject: bucket.bucket, document: policy };
 }
 
-function actionOf(found: PolicyDocument | undefined, { policy }: MergedStatements): "create" | "update" | "delete" {
+function actionOf(found: PolicyDocument | undefined, next: PolicyDocument | undefined): "create" | "update" | "delete" {
   if (found === undefined) return "create";
-  return policy === undefined ? "delete" : "update";
+  return next === undefined ? "delete" : "update";
 }
 
 /** Lets the sources' roles use KMS keys that do not leave that to IAM, or are another account's. */
@@ -124,11 +133,16 @@ interface UsedKey {
 }
 
 function keysOf(pair: NativePair, world: World): readonly UsedKey[] {
+  const defaultKey = world.buckets.get(pair.destination.id)?.defaultKey;
+  // Replicas that no rule has a key for are encrypted as their bucket says.
+  const byDefault = defaultKey === undefined || keyArnOf(defaultKey) === undefined ? [] : [defaultKey];
   const replica = world.replicaKeys.get(pair);
-  if (replica === undefined) return [];
+  const replicas = [...new Set([...(replica === undefined ? [] : [replica]), ...byDefault])];
+  const written = replicas.map((key) => ({ world: key, bucket: pair.destination, usage: "replica" as const }));
+  if (replica === undefined) return written;
   const source = world.sources.find(({ bucket }) => bucket.id === pair.source.id);
   const sourceKeys = (visible(source?.keys) ?? []).map((key) => ({ world: key, bucket: pair.source, usage: "source" as const }));
-  return [...sourceKeys, { world: replica, bucket: pair.destination, usage: "replica" }];
+  return [...sourceKeys, ...written];
 }
 
 /** A key that leaves the decision to IAM needs nothing within its account; AWS's own cannot be told anything. */
@@ -156,16 +170,18 @@ function keyPolicy(use: KeyUse, { ports, owned }: Granting): Partial<PoliciesPla
     return use.statements.length === 0 ? {} : { handOvers: [keyHandOver(use, policy, merge)] };
   const merged = mergeStatements(policy, merge);
   if (merged.isSame) return {};
-  const make = async () => {
-    const keys = await ports.keysOf(use.bucket);
-    const set = async () => {
-      const now = mergeStatements(await keys.policy(key.arn), merge);
-      if (!now.isSame && now.policy !== undefined) await keys.putPolicy(key.arn, now.policy);
+  const change = ({ policy: next }: MergedStatements, aim: StatementMerge): Step => {
+    const make = async () => {
+      const keys = await ports.keysOf(use.bucket);
+      const set = async () => {
+        const now = mergeStatements(await keys.policy(key.arn), aim);
+        if (!now.isSame && now.policy !== undefined) await keys.putPolicy(key.arn, now.policy);
+      };
+      await patiently(set, isRoleUnknown, ports.clock);
     };
-    await patiently(set, isRoleUnknown, ports.clock);
+    return { changes: [{ action: "update", type: "key-policy", id: key.arn, detail: { policy: next } }], make };
   };
-  const step: Step = { changes: [{ action: "update", type: "key-policy", id: key.arn, detail: { policy: merged.policy } }], make };
-  return phased(step, policy, merge);
+  return phased(policy, merge, change);
 }
 
 function keyHandOver({ world, statements }: KeyUse, policy: PolicyDocument | undefined, merge: StatementMerge): HandOver {

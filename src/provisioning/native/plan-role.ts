@@ -5,6 +5,7 @@ import type { ReplicationRule } from "../../ports/replication-configuration.ts";
 import type { Problem, Step } from "../change.ts";
 import { NAME_TAG, ROLE_POLICY, roleNameOf, roleTagsOf } from "../names.ts";
 import { bucketArn, type NativeBucket, type NativePair, type Owner } from "../native-pair.ts";
+import { withKept } from "../policies/kept-statements.ts";
 import { INLINE_POLICY_LENGTH, isSamePolicy, replicationPolicy, replicationTrust } from "../policies/role-policy.ts";
 import { visible } from "../seen.ts";
 import { keyArnOf } from "./read-keys.ts";
@@ -24,7 +25,7 @@ export interface RolePlan {
   readonly narrowing: readonly Step[];
   readonly problems: readonly Problem[];
   readonly notes: readonly string[];
-  /** What the role is to allow; undefined where it is not ours to say. */
+  /** What the role is to allow while rules change; undefined where it is not ours to say. */
   readonly policy?: PolicyDocument | undefined;
 }
 
@@ -53,26 +54,39 @@ export function planRole(
   const wanted = { policy, tags: roleTagsOf(wish.owner, bucket, role.previousRole), name: roleNameOf(wish.owner, bucket) };
   const rolePorts = { identity: () => ports.identityOf(bucket), arn: roleArnOf(wish.owner, bucket, found) };
   const existing = found === undefined ? [creation(wanted, wish.owner, { bucket, ...rolePorts })] : updates(wanted, found, rolePorts);
-  const policyStep = policyUpdate(wanted, found, rolePorts);
   const notes = found === undefined ? [] : driftNotes(found, wish.owner);
-  if (role.widens) return { steps: [...existing, ...policyStep], narrowing: [], problems, notes, policy };
-  return { steps: existing, narrowing: policyStep, problems, notes, policy };
+  const now = found?.policies[ROLE_POLICY];
+  if (!role.widens) return { steps: existing, narrowing: policyUpdate(wanted, now, rolePorts), problems, notes, policy };
+  const meanwhile = meanwhilePolicy(policy, now);
+  const widening = policyUpdate({ ...wanted, policy: meanwhile }, now, rolePorts);
+  return { steps: [...existing, ...widening], narrowing: policyUpdate(wanted, meanwhile, rolePorts), problems, notes, policy: meanwhile };
+}
+
+/** With the rights of the rules that stand until the others are written: what S3 is refused till then it gives up for ever. */
+function meanwhilePolicy(policy: PolicyDocument, now: PolicyDocument | undefined): PolicyDocument {
+  const given = (now?.Statement ?? []).filter(({ Effect }) => Effect === "Allow");
+  const both = { ...policy, Statement: withKept(policy.Statement, given) };
+  return JSON.stringify(both).length > INLINE_POLICY_LENGTH ? policy : both;
 }
 
 export const NO_ROLE: RolePlan = { steps: [], narrowing: [], problems: [], notes: [] };
 
 function policyOf({ source, pairs, foreign }: RoleWish, world: World): PolicyDocument {
   const destinations = pairs.flatMap(({ destination }) => {
-    const key = visible(world.buckets.get(destination.id)?.defaultKey?.key);
-    return key === undefined ? [] : [[bucketArn(destination), key.arn] as const];
+    const key = world.buckets.get(destination.id)?.defaultKey;
+    const arn = key === undefined ? undefined : keyArnOf(key);
+    return arn === undefined ? [] : [[bucketArn(destination), arn] as const];
   });
+  const othersDestinations = [...source.foreignDestinations].flatMap(([bucket, { defaultKeyArn }]) =>
+    defaultKeyArn === undefined ? [] : [[bucket, defaultKeyArn] as const],
+  );
   return replicationPolicy({
     source: source.bucket,
     pairs,
     foreign,
     sourceKeyArns: (visible(source.keys) ?? []).flatMap((key) => keyArnOf(key) ?? []).sort(),
     objectLock: source.facts?.objectLock ?? false,
-    defaultKeyArns: Object.fromEntries(destinations),
+    defaultKeyArns: Object.fromEntries([...othersDestinations, ...destinations]),
   });
 }
 
@@ -124,8 +138,7 @@ function updates({ name, tags }: WantedRole, found: Role, { identity, arn }: Rol
   return steps;
 }
 
-function policyUpdate({ name, policy }: WantedRole, found: Role | undefined, { identity, arn }: RolePorts): readonly Step[] {
-  const old = found?.policies[ROLE_POLICY];
+function policyUpdate({ name, policy }: WantedRole, old: PolicyDocument | undefined, { identity, arn }: RolePorts): readonly Step[] {
   if (old !== undefined && isSamePolicy(old, policy)) return [];
   const action = old === undefined ? "create" : "update";
   const make = async () => (await identity()).putRolePolicy(name, ROLE_POLICY, policy);

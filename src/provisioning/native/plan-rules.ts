@@ -34,6 +34,7 @@ export function planRules(source: SourceWorld, pairs: readonly NativePair[], { w
       adopts: source.foreignRole?.tags[LEFTOVER_ROLE_TAG] !== undefined,
       convertV1: wish.convertV1,
       replace: wish.replace,
+      mayLeave: ({ destination }) => source.foreignDestinations.get(destination.bucketArn)?.mayBeElsewhere === true,
       subject: source.bucket.name,
     });
   const merged = merge(found);

@@ -117,7 +117,16 @@ function pairProblems(pair: NativePair, world: World): readonly Problem[] {
     problems.push(problem("RequesterPays", destination.name, { message, hint: "turn Requester Pays off at the destination" }));
   }
   const key = world.replicaKeys.get(pair);
-  return key === undefined ? problems : [...problems, ...keyProblems(pair, key)];
+  return [...problems, ...(key === undefined ? defaultKeyProblems(pair, world) : keyProblems(pair, key))];
+}
+
+/** What nobody encrypts for it the bucket does, with a key that the source's role may have no use of. */
+function defaultKeyProblems(pair: NativePair, { buckets }: World): readonly Problem[] {
+  const { destination } = pair;
+  const key = visible(buckets.get(destination.id)?.defaultKey?.key);
+  if (key?.isAwsManaged !== true || !isCrossAccount(pair)) return [];
+  const message = "encrypts by default with AWS's own key, which works within one account only";
+  return [problem("KeyNotShared", destination.name, { message, hint: "let its default encryption use AES256 or a key of your own" })];
 }
 
 function keyProblems(pair: NativePair, { id, key }: KeyWorld): readonly Problem[] {

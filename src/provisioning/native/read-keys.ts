@@ -83,21 +83,26 @@ function listOf(value: PolicyStatement["Action"]): readonly string[] {
 }
 
 /**
- * The keys that a role may use, as far as a bucket of the same account and region is at hand to ask at: their policies may hold statements of
- * ours, also where no rule uses them any more.
+ * The keys that roles may use and rules name, as far as a bucket of their account is at hand, with whose credentials they are asked for: their
+ * policies may hold statements of ours, also where no rule uses them any more.
  */
 export async function readRememberedKeys(
-  role: Role | undefined,
+  { roles, arns: used }: { readonly roles: readonly Role[]; readonly arns: readonly string[] },
   buckets: readonly NativeBucket[],
   find: FindKey,
 ): Promise<readonly (readonly [NativeBucket, KeyWorld])[]> {
-  const arns = (role?.policies[ROLE_POLICY]?.Statement ?? [])
+  const arns = roles
+    .flatMap(({ policies }) => policies[ROLE_POLICY]?.Statement ?? [])
     .flatMap(({ Resource }) => listOf(Resource))
+    .concat(used)
     .filter((arn) => /:kms:.*:key\//.test(arn));
   const found = [...new Set(arns)].map(async (arn) => {
-    const [, , , region, account] = arn.split(":");
-    const bucket = buckets.find((near) => near.region === region && near.account === account);
-    return bucket === undefined ? [] : [[bucket, await find(bucket, arn)] as const];
+    const [, , , region = "", account] = arn.split(":");
+    const bucket = buckets.find((near) => near.account === account);
+    if (bucket === undefined) return [];
+    // Whose region it is does not matter: the credentials are those of its account.
+    const near = { ...bucket, region };
+    return [[near, await find(near, arn)] as const];
   });
   return (await Promise.all(found)).flat();
 }

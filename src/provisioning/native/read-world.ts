@@ -1,10 +1,11 @@
 import type { PolicyDocument } from "../../domain/policy-document.ts";
 import type { Caller, Identity, Role } from "../../ports/identity.ts";
-import type { BucketFacts, ReplicationDocument } from "../../ports/replication-configuration.ts";
+import type { BucketFacts, ReplicationDocument, ReplicationRule } from "../../ports/replication-configuration.ts";
 import { allOf } from "../all-of.ts";
-import { defaultPathOf, LOCK_PATH, NAME_TAG, PREVIOUS_ROLE_TAG, REGION_TAG, roleNameOf, SOURCE_TAG } from "../names.ts";
+import { defaultPathOf, isOwnedId, LOCK_PATH, NAME_TAG, PREVIOUS_ROLE_TAG, REGION_TAG, roleNameOf, SOURCE_TAG } from "../names.ts";
 import { bucketArn, type NativeBucket, type NativePair, type Owner } from "../native-pair.ts";
 import { isForbidden, type Seen, seen, visible } from "../seen.ts";
+import { type ForeignDestination, readForeignDestinations } from "./foreign-destinations.ts";
 import { abandonedLocks } from "./lock.ts";
 import { createFindKey, type FindKey, type KeyWorld, readRememberedKeys, readReplicaKeys, readSourceKeys } from "./read-keys.ts";
 import type { NativePorts, NativeWish, WishedBucket } from "./wish.ts";
@@ -37,9 +38,11 @@ export interface SourceWorld {
   readonly foreignRole: Role | undefined;
   /** The role that the document named before ours, where it is still there. */
   readonly previousRole: Role | undefined;
+  /** By their buckets' ARNs. */
+  readonly foreignDestinations: ReadonlyMap<string, ForeignDestination>;
   /** KMS keys that its objects use; empty where no rule is about objects under KMS. */
   readonly keys: Seen<readonly KeyWorld[]>;
-  /** Keys that the role may use, each with a bucket at whose place it is asked for: their policies may hold what is ours. */
+  /** Keys that its roles may use, or its rules and objects do, each with a bucket at whose place it is asked for: their policies may hold what is ours. */
   readonly rememberedKeys: readonly (readonly [NativeBucket, KeyWorld])[];
 }
 
@@ -199,8 +202,12 @@ async function readSource(world: BucketWorld, roles: readonly Role[], reading: R
   const keyed = { world, document: visible(document), role: formerRole ?? own };
   const keys = facts === undefined ? NO_KEYS : await keysOf(keyed, reading);
   const buckets = wish.buckets.map((wished) => wished.bucket);
-  const rememberedKeys = await readRememberedKeys(keyed.role, buckets, reading.findKey);
-  return { bucket, caller: world.caller, facts, document, role, ownRoles, formerRole, foreignRole, previousRole, keys, rememberedKeys };
+  const replicaKeys = ownRules(visible(document), wish.owner).flatMap(({ destination }) => destination.replicaKmsKeyId ?? []);
+  const remembered = await readRememberedKeys({ roles: ownRoles, arns: replicaKeys }, buckets, reading.findKey);
+  const rememberedKeys = [...remembered, ...(visible(keys) ?? []).map((key) => [bucket, key] as const)];
+  const foreignDestinations = await readForeignDestinations({ source: bucket, document: visible(document), role: keyed.role }, reading);
+  const roleWorld = { role, ownRoles, formerRole, foreignRole, previousRole };
+  return { bucket, caller: world.caller, facts, document, ...roleWorld, foreignDestinations, keys, rememberedKeys };
 }
 
 /** Those of the roles that were made for a source, each once. */
@@ -231,6 +238,10 @@ async function readRole(arn: string | undefined, bucket: NativeBucket, ports: Na
   return role?.arn === arn ? role : undefined;
 }
 
+function ownRules(document: ReplicationDocument | undefined, { name }: Owner): readonly ReplicationRule[] {
+  return (document?.rules ?? []).filter(({ id }) => isOwnedId(name, id));
+}
+
 const NO_KEYS = { value: [] } as const;
 
 interface KeyedSource {
@@ -244,7 +255,9 @@ async function keysOf({ world, document, role }: KeyedSource, { wish, ports, fin
   const pairs = wish.pairs.filter(({ source }) => source.id === bucket.id);
   const isAsked = pairs.some(({ replicaKmsKeyId }) => replicaKmsKeyId !== undefined);
   const isForeign = pairs.length > 0 && document?.rules.some(({ kmsEncryptedObjects }) => kmsEncryptedObjects);
-  if (!isAsked && isForeign !== true) return NO_KEYS;
+  // A role of one's own remembers no keys, and they may have statements of ours.
+  const isLeft = wish.owner.roleArn !== undefined && ownRules(document, wish.owner).some(({ kmsEncryptedObjects }) => kmsEncryptedObjects);
+  if (!isAsked && isForeign !== true && !isLeft) return NO_KEYS;
   const defaultKeyId = visible(world.facts)?.defaultKeyId ?? null;
   return readSourceKeys({ bucket, named: kmsKeys, defaultKeyId, role }, findKey, ports);
 }

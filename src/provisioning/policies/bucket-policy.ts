@@ -2,6 +2,7 @@ import type { PolicyDocument, PolicyStatement } from "../../domain/policy-docume
 import { sidOf } from "../names.ts";
 import { overridesOwner } from "../native/replication-rules.ts";
 import { bucketArn, type NativePair } from "../native-pair.ts";
+import { withKept } from "./kept-statements.ts";
 import { POLICY_VERSION } from "./role-policy.ts";
 import { isSameStatement } from "./same-policy.ts";
 
@@ -31,6 +32,8 @@ export interface StatementMerge {
   readonly owned: (sid: string) => boolean;
   /** Statements of one Sid are one statement. */
   readonly wanted: readonly PolicyStatement[];
+  /** Ours that nobody wants any more stay, under Sids of their own. @defaultValue false */
+  readonly keeps?: boolean | undefined;
 }
 
 export interface MergedStatements {
@@ -40,14 +43,21 @@ export interface MergedStatements {
 }
 
 /** Puts ours into a policy that others write too: their statements stay as they are and where they are, ours that nobody wants any more go. */
-export function mergeStatements(policy: PolicyDocument | undefined, { owned, wanted }: StatementMerge): MergedStatements {
+export function mergeStatements(policy: PolicyDocument | undefined, { owned, wanted, keeps = false }: StatementMerge): MergedStatements {
   const found = policy?.Statement ?? [];
   const ours = found.filter((statement) => isOwned(statement, owned));
-  const statements = [...new Map(wanted.map((statement) => [statement.Sid, statement])).values()];
+  const bySid = new Map(wanted.map((statement) => [statement.Sid, statement]));
+  const statements = withKept([...bySid.values()], keeps ? ours.filter(isAboutSomebody) : []);
   if (isSameSet(ours, statements)) return { policy, isSame: true };
   const merged = [...found.filter((statement) => !isOwned(statement, owned)), ...statements];
   if (merged.length === 0) return { policy: undefined, isSame: false };
   return { policy: { ...(policy ?? { Version: POLICY_VERSION }), Statement: merged }, isSame: false };
+}
+
+/** AWS tells of a principal that is gone by an id, and takes no policy that names one. */
+function isAboutSomebody({ Principal }: PolicyStatement): boolean {
+  const { AWS = [] } = (Principal ?? {}) as { readonly AWS?: string | readonly string[] };
+  return [AWS].flat().every((principal) => principal.startsWith("arn:"));
 }
 
 function isOwned({ Sid }: PolicyStatement, owned: (sid: string) => boolean): boolean {

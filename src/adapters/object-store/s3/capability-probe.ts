@@ -1,11 +1,11 @@
 import { randomBytes } from "node:crypto";
 import { isReplicationError } from "../../../domain/error.ts";
 import { RESERVED_PREFIX } from "../../../domain/object.ts";
-import type { Capabilities } from "../../../ports/object-store.ts";
+import type { Capabilities, ObjectStore } from "../../../ports/object-store.ts";
+import type { S3Client } from "./client.ts";
 import { copySourceHeader } from "./copy-source-header.ts";
 import { toStoreError } from "./errors.ts";
 import { unquoteEtag } from "./headers.ts";
-import type { S3ObjectStore } from "./object-store.ts";
 import { etagOf } from "./write-result.ts";
 import { elementText } from "./xml.ts";
 
@@ -14,6 +14,11 @@ const NOTHING: Capabilities = { conditionalPut: false, conditionalCopy: false, c
 const OTHER_ETAG = "0".repeat(32);
 const ABSENT = { "if-none-match": "*" };
 const OTHER = { "if-match": `"${OTHER_ETAG}"` };
+
+/** A bucket, and the client that its other operations go through. */
+export interface ProbedStore extends Pick<ObjectStore, "bucket" | "describe" | "head" | "delete" | "listVersions"> {
+  readonly client: S3Client;
+}
 
 type Headers = Readonly<Record<string, string>>;
 
@@ -24,7 +29,7 @@ type Headers = Readonly<Record<string, string>>;
  * Leaves nothing behind: no version, no marker, no upload. Writes nothing to a bucket with object lock, where what is written may have to
  * stay: there nothing counts as honoured.
  */
-export async function probeCapabilities(store: S3ObjectStore): Promise<Capabilities> {
+export async function probeCapabilities(store: ProbedStore): Promise<Capabilities> {
   const { objectLock, versioning } = await store.describe();
   if (objectLock) return NOTHING;
   const probe = new Probe(store);
@@ -46,10 +51,10 @@ function leftBehind(error: unknown): void {
 }
 
 class Probe {
-  readonly #store: S3ObjectStore;
+  readonly #store: ProbedStore;
   readonly #key = `${RESERVED_PREFIX}probe-${randomBytes(8).toString("hex")}`;
 
-  constructor(store: S3ObjectStore) {
+  constructor(store: ProbedStore) {
     this.#store = store;
   }
 
@@ -138,7 +143,7 @@ class Probe {
     operation: string,
     method: "PUT" | "POST",
     rest: { readonly query?: Headers; readonly headers?: Headers; readonly body?: Buffer },
-  ): Promise<Awaited<ReturnType<S3ObjectStore["client"]["send"]>>> {
+  ): Promise<Awaited<ReturnType<ProbedStore["client"]["send"]>>> {
     const place = { operation, bucket: this.#store.bucket.bucket, key: this.#key };
     const answer = await this.#store.client.expect({ ...place, method, ...rest });
     // No trust in a 200: a copy or a Complete may carry its refusal in the body.

@@ -21,6 +21,7 @@ const ROWS: readonly Row[] = [
   [404, "NoSuchBucket", "NoSuchBucket", "permanent"],
   [404, "NoSuchUpload", "NoSuchUpload", "retry"],
   [404, "NoSuchVersion", "NoSuchVersion", "permanent"],
+  [400, "AuthorizationHeaderMalformed", "SignatureDoesNotMatch", "permanent"],
   [404, "XAdminUserNotFound", "InvalidAccessKeyId", "permanent"],
   [404, "NoSuchSomethingElse", "InvalidRequest", "permanent"],
   [404, undefined, "NoSuchKey", "permanent"],

@@ -6,6 +6,7 @@ import { elementText } from "./xml.ts";
 const ALIASES: Readonly<Record<string, ErrorCode>> = {
   AllAccessDisabled: "AccessDenied",
   AccountProblem: "AccessDenied",
+  AuthorizationHeaderMalformed: "SignatureDoesNotMatch", // signed for another region
   ExpiredToken: "InvalidAccessKeyId",
   Forbidden: "AccessDenied",
   InternalError: "StoreError",

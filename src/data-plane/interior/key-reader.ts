@@ -1,10 +1,11 @@
-import type { Bucket } from "../domain/bucket.ts";
-import { ReplicationError } from "../domain/error.ts";
-import type { Clock } from "../ports/clock.ts";
-import type { ObjectStore } from "../ports/object-store.ts";
-import type { Holdings, Known } from "../ports/state.ts";
+import type { Bucket } from "../../domain/bucket.ts";
+import { ReplicationError } from "../../domain/error.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { ObjectStore } from "../../ports/object-store.ts";
+import type { Holdings, Known } from "../../ports/state.ts";
 import { type OwnWrites, WRITE_WAITS_MS } from "./own-writes.ts";
-import { assumed, type Reading, type ReadOptions, readSide } from "./sides.ts";
+import { type ReadOptions, readSide } from "./read-side.ts";
+import { assumed, type Reading } from "./reading.ts";
 
 export interface KeyReaderParts {
   readonly storeOf: (bucket: Bucket) => ObjectStore;

@@ -1,10 +1,10 @@
-import { type History, writtenAt } from "../domain/history.ts";
-import type { Content, HeldObject, Holding } from "../domain/holding.ts";
-import type { ListedObject } from "../domain/object.ts";
-import type { Rule } from "../domain/rule.ts";
-import type { Route, Want } from "../ports/state.ts";
-import { type DiffRow, toRoute } from "./diff.ts";
-import type { RuleIndex } from "./rule-index.ts";
+import { type History, writtenAt } from "../../domain/history.ts";
+import type { Content, HeldObject, Holding } from "../../domain/holding.ts";
+import type { ListedObject } from "../../domain/object.ts";
+import type { Rule } from "../../domain/rule.ts";
+import type { Route, Want } from "../../ports/state.ts";
+import { type DiffRow, toRoute } from "../diff.ts";
+import type { RuleIndex } from "../rule-index.ts";
 
 export interface InteriorRowsOptions {
   readonly rule: Rule;
@@ -53,11 +53,16 @@ export function interiorFindings(
   const alike = new Set([source, ...members.filter((_, i) => rows[i]?.finding === "EQUAL")]);
   const differences =
     rule.mesh === undefined ? oneWay(rows, { source, members }, options) : allWays(first.key, { members: all, alike }, options);
-  if (equal.length === 0) return { wants: differences, holdings: [] };
   // Who wrote it first matters where it may not travel on: then each is asked, for it may carry a stamp (invariant 6).
-  const isAsked = [source, ...equal].some(({ bucket }) => hasOtherWays(bucket, options));
-  if (!isAsked) return { wants: differences, holdings: adoptedHoldings(first.key, [source, ...equal]) };
-  return { wants: [...differences, ...equal.flatMap((member) => wantOf(first.key, [source, member], options))], holdings: [] };
+  const isAsked = equal.length > 0 && [source, ...equal].some(({ bucket }) => hasOtherWays(bucket, options));
+  const again = members.filter((member, i) => isAnswered(rows[i] as DiffRow) || (isAsked && equal.includes(member)));
+  const wants = [...differences, ...again.flatMap((member) => wantOf(first.key, [source, member], options))];
+  return { wants, holdings: isAsked || equal.length === 0 ? [] : adoptedHoldings(first.key, [source, ...equal]) };
+}
+
+/** A person is still asked about sides that have become the same by way of a third member: decided again, there is nothing to ask. */
+function isAnswered({ finding, entry }: DiffRow): boolean {
+  return finding === "EQUAL" && entry?.status === "HELD" && entry.reason === "Conflict";
 }
 
 function hasOtherWays(bucket: string, { rule, rules }: InteriorRowsOptions): boolean {
@@ -74,8 +79,15 @@ function oneWay(
     if (row.finding === "EQUAL") return [];
     const mayBeDelete =
       source.listed === undefined && member.listed !== undefined && options.rule.deletes !== "none" && row.entry?.replica != null;
-    return source.listed !== undefined || mayBeDelete ? wantOf(row.key, [source, member], options) : [];
+    if (mayBeDelete) return wantOf(row.key, [source, member], options).map((want) => ({ ...want, ...openDelete(row.entry) }));
+    return source.listed !== undefined ? wantOf(row.key, [source, member], options) : [];
   });
+}
+
+/** A delete that was decided on and not made has its evidence in its row. */
+function openDelete(entry: DiffRow["entry"]): Pick<Want, "eventTime" | "changes"> | undefined {
+  if (entry?.operation !== "delete" || entry.status !== "FAILED") return undefined;
+  return { eventTime: entry.eventTime, changes: { missed: true, deleted: true } };
 }
 
 /** `alike`: members that are known to hold the same, also where their ETags differ for good. */

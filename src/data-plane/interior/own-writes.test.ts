@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { BucketEvent } from "../domain/event.ts";
-import type { Clock } from "../ports/clock.ts";
+import type { BucketEvent } from "../../domain/event.ts";
+import type { Clock } from "../../ports/clock.ts";
 import { OwnWrites } from "./own-writes.ts";
 
 const DELETED: BucketEvent = { kind: "deleted", bucket: "data", keys: ["k"], eventName: "ObjectRemoved:Delete" };

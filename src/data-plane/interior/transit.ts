@@ -1,6 +1,6 @@
-import type { Holding } from "../domain/holding.ts";
-import type { Rule } from "../domain/rule.ts";
-import { type Settled, settled } from "./settlement.ts";
+import type { Holding } from "../../domain/holding.ts";
+import type { Rule } from "../../domain/rule.ts";
+import { type Settled, settled } from "../settlement.ts";
 
 /**
  * Ends the way of what reached the source by another rule, unless the rule says `transit` (invariant 6). Within a mesh whatever one of its

@@ -1,6 +1,6 @@
-import type { BucketEvent } from "../domain/event.ts";
-import type { Clock } from "../ports/clock.ts";
-import { Alarm } from "./alarm.ts";
+import type { BucketEvent } from "../../domain/event.ts";
+import type { Clock } from "../../ports/clock.ts";
+import { Alarm } from "../alarm.ts";
 
 /** What the store will announce of a write of ours. */
 export interface ExpectedEvent {

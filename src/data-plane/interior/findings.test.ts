@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { destinationOf, ruleOf } from "../../test/support/rules.ts";
-import type { Finding } from "../domain/comparison.ts";
-import type { ListedObject } from "../domain/object.ts";
-import type { Rule } from "../domain/rule.ts";
-import { blankEntry } from "../domain/status.ts";
-import { bucketOf } from "../testing/memory-object-store.ts";
-import { interiorFindings } from "./backfill-interior.ts";
-import type { DiffRow } from "./diff.ts";
-import { RuleIndex } from "./rule-index.ts";
+import { destinationOf, ruleOf } from "../../../test/support/rules.ts";
+import type { Finding } from "../../domain/comparison.ts";
+import type { ListedObject } from "../../domain/object.ts";
+import type { Rule } from "../../domain/rule.ts";
+import { blankEntry, type LedgerEntry } from "../../domain/status.ts";
+import { bucketOf } from "../../testing/memory-object-store.ts";
+import type { DiffRow } from "../diff.ts";
+import { RuleIndex } from "../rule-index.ts";
+import { interiorFindings } from "./findings.ts";
 
 const [A, B, C] = [bucketOf("a"), bucketOf("b"), bucketOf("c")];
 
@@ -27,10 +27,15 @@ interface Sides {
   readonly replicas: readonly (string | undefined)[];
   readonly finding?: Finding;
   readonly recorded?: boolean;
+  readonly held?: Pick<LedgerEntry, "status" | "reason">;
 }
 
 /** Which ways are wished for, as `a→b`. */
-function ways(rules: readonly Rule[], { source, replicas, finding = "DIFFERENT", recorded = false }: Sides, wasCompared = true): string[] {
+function ways(
+  rules: readonly Rule[],
+  { source, replicas, finding = "DIFFERENT", recorded = false, held }: Sides,
+  wasCompared = true,
+): string[] {
   const rule = rules[0] as Rule;
   const rows = replicas.map((replica, index): DiffRow => {
     const destination = rule.destinations[index]?.canonicalId ?? "";
@@ -44,7 +49,8 @@ function ways(rules: readonly Rule[], { source, replicas, finding = "DIFFERENT",
       destinationEtag: "f",
       destinationVersionId: null,
     };
-    const entry = recorded ? { ...blankEntry({ rule: rule.id, destination, key: "k" }), replica: replicaOf } : undefined;
+    const row = { ...blankEntry({ rule: rule.id, destination, key: "k" }), ...held };
+    const entry = recorded ? { ...row, replica: replicaOf } : held && row;
     const side = (etag: string | undefined) => (etag === undefined ? undefined : listed(etag));
     return { key: "k", index, finding, source: side(source), replica: side(replica), entry };
   });
@@ -76,6 +82,13 @@ describe("what a comparison of interior buckets wishes for", () => {
 
   it("nothing where the ledger knows that two ETags are one object (invariant 5)", () => {
     assert.deepEqual(ways(meshOf([A, B]), { source: "1", replicas: ["kms"], finding: "EQUAL", recorded: true }), []);
+  });
+
+  it("the way on which a person is still asked about sides that are the same by now (invariant 11)", () => {
+    const held = { status: "HELD", reason: "Conflict" } as const;
+    assert.deepEqual(ways(meshOf([A, B, C]), { source: "1", replicas: ["1", "1"], finding: "EQUAL", held }), ["a→b", "a→c"]);
+    const gate = { status: "HELD", reason: "DeleteGate" } as const;
+    assert.deepEqual(ways(meshOf([A, B, C]), { source: "1", replicas: ["1", "1"], finding: "EQUAL", held: gate }), []);
   });
 
   it("no delete of what another source brought to the same bucket (invariants 4 and 5)", () => {
