@@ -9,6 +9,7 @@ import type { ObjectStore } from "../ports/object-store.ts";
 import type { Adoption, Route, State, Want } from "../ports/state.ts";
 import { comparable } from "./comparable.ts";
 import { type DiffRow, diffRule, resolveRow, toRoute } from "./diff.ts";
+import { askedAgain } from "./interior/asked-again.ts";
 import { interiorFindings } from "./interior/findings.ts";
 import type { RuleIndex } from "./rule-index.ts";
 import { historyWants } from "./versions/backfill-versions.ts";
@@ -58,6 +59,10 @@ export async function backfillRule(given: BackfillOptions): Promise<BackfillSumm
   if (rule.versions === "all" && destinations.length > 0) {
     await run.flush(); // what waits already is not looked at twice
     for await (const wants of historyWants({ ...options, destinations, since })) await run.want(wants);
+  }
+  if (destinations.some(({ bucket }) => given.rules.isInterior(bucket.id))) {
+    const asked = { rule, rules: given.rules, safeguards: state.safeguards, wasCompared: before !== null };
+    for await (const wants of askedAgain(asked)) await run.want(wants);
   }
   await run.flush();
   await run.tellCounts();

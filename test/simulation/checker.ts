@@ -25,6 +25,7 @@ export class Checker {
         for (const key of this.#world.keys) if (keyMatches(rule.filter, key)) await this.#leg(rule, destination, key);
     }
     for (const key of KEYS) await this.#meshes(key);
+    await this.#questions();
   }
 
   // ——— as it happens ———
@@ -245,6 +246,21 @@ export class Checker {
     for (const content of new Set(equal))
       if (!isPossible(content, writes))
         this.#world.problem(3, `${key}: ${told}, and ${content ?? "a delete"} was overwritten by a client who knew of it`);
+  }
+
+  /** Invariant 11: a person is asked about what differs, and about nothing else. */
+  async #questions(): Promise<void> {
+    const { conflicts } = await this.#world.state.safeguards.conflicts({ open: true, limit: 1_000 });
+    for (const { rule, sides } of conflicts) {
+      const rules = this.#world.topology.rules.filter((one) => one.id === rule);
+      if (rules.some((one) => this.#sidesOf(one).some((name) => this.#world.storeNamed(name).member.misorders))) continue;
+      const [one, other] = sides.map(({ bucket, key }) => this.#world.storeNamed(this.#nameOf(bucket)).current(key)?.content);
+      if (one === other)
+        this.#world.problem(
+          11,
+          `a person is asked about ${sides.map(({ bucket, key }) => `${bucket}/${key}`)}, which hold ${one ?? "nothing"} both`,
+        );
+    }
   }
 
   async #isHeld(rules: readonly Rule[], key: string): Promise<boolean> {

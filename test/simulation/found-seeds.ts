@@ -105,4 +105,5 @@ export const FOUND_SEEDS: readonly FoundSeed[] = [
     repaired: true,
     found: "a delete that had failed was forgotten over the late event of a write before it",
   },
+  { seed: 1688, twisted: true, repaired: true, found: "a person was asked for ever about an object that had gone at both sides" },
 ];

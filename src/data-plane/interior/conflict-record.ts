@@ -37,7 +37,7 @@ function idOf({ aim: { rule, destination }, task }: Assignment): string {
 }
 
 function toConflict(situation: Situation, { winner, now }: { readonly winner: string | null; readonly now: number }): Conflict {
-  const { aim, task, key, source, destination } = situation;
+  const { aim, task, key, source, destination, conflict } = situation;
   const { rule } = aim;
   return {
     id: idOf(situation),
@@ -46,7 +46,7 @@ function toConflict(situation: Situation, { winner, now }: { readonly winner: st
     sides: [toSide(rule.source.id, task.key, source.side), toSide(aim.destination.bucket.id, key, destination.side)],
     winner,
     resolvedBy: winner === null || rule.conflict === "hold" ? null : rule.conflict,
-    detectedAt: now,
+    detectedAt: conflict?.detectedAt ?? now,
     resolvedAt: winner === null ? null : now,
   };
 }

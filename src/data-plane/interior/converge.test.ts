@@ -94,6 +94,20 @@ describe("a person who was asked about two sides (invariant 11)", () => {
     assert.equal(await isAsked(), false);
   });
 
+  it("is told since when, however often the sides are compared", async () => {
+    const { a, b, clock, settle, put, conflicts } = scene({ conflict: "hold" });
+    put(a, "of a");
+    put(b, "of b");
+    assert.deepEqual(await settle(a), ["HELD", "Conflict"]);
+    const [first] = await conflicts();
+    await clock.sleep(3_600_000);
+    assert.deepEqual(await settle(b), ["HELD", "Conflict"]);
+    assert.deepEqual(
+      (await conflicts()).map(({ detectedAt }) => detectedAt),
+      [first?.detectedAt],
+    );
+  });
+
   it("is not asked any more once only the tags differed, and were given on", async () => {
     const { a, b, settle, put, isAsked } = scene({ conflict: "hold" });
     put(a, "of a");

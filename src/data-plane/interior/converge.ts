@@ -122,7 +122,9 @@ type Because = (Decision & { readonly do: "nothing" })["because"];
 async function nothing(parts: ConvergeParts, situation: Situation, because: Because): Promise<End> {
   if (because !== "destination-newer") return equal(parts, situation);
   // Said of what is there, as in yieldTo.
-  return isBelieved(situation) ? "look" : settled("SKIPPED", "SourceGone", { wants: wantsBack(parts.rules, situation) });
+  if (isBelieved(situation)) return "look";
+  if (situation.destination.side.kind !== "object") await endConflict(parts, situation, null); // nothing at either side is nothing to ask about
+  return settled("SKIPPED", "SourceGone", { wants: wantsBack(parts.rules, situation) });
 }
 
 async function equal(parts: ConvergeParts, situation: Situation): Promise<Settled> {
