@@ -1,8 +1,7 @@
 import type { Command } from "commander";
 import type { Environment } from "../config/resolved-config.ts";
 import { ReplicationError } from "../domain/error.ts";
-import type { Output } from "./output.ts";
-import type { Source } from "./question.ts";
+import type { Output, Source } from "./output.ts";
 
 /** The options that every command has. */
 export interface GlobalOptions {

@@ -4,8 +4,7 @@ import type { Environment } from "../config/resolved-config.ts";
 import type { CommandModule, GlobalOptions } from "./command.ts";
 import { usageError } from "./command.ts";
 import { COMMANDS, LATER_COMMANDS } from "./commands.ts";
-import { EXIT, exitCodeOf, Output, type Sink } from "./output.ts";
-import type { Source } from "./question.ts";
+import { EXIT, exitCodeOf, Output, type Sink, type Source } from "./output.ts";
 import { version } from "./version.ts";
 
 /** Where a command prints and asks, and which directory it works in. @defaultValue those of the process */

@@ -6,6 +6,9 @@ export const EXIT = { done: 0, failed: 1, usage: 2, different: 3, interrupted: 1
 /** A stream to print on: a process's own, or one that a test captures. */
 export type Sink = NodeJS.WritableStream & { readonly isTTY?: boolean; readonly columns?: number; readonly errored?: Error | null };
 
+/** Where answers are typed: a process's own stdin, or one that a test types on. */
+export type Source = NodeJS.ReadableStream & { readonly isTTY?: boolean };
+
 export interface OutputOptions {
   readonly stdout: Sink;
   readonly stderr: Sink;

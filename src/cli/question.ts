@@ -1,9 +1,6 @@
 import { createInterface } from "node:readline/promises";
 import type { Invocation } from "./command.ts";
 
-/** Where answers are typed: a process's own stdin, or one that a test types on. */
-export type Source = NodeJS.ReadableStream & { readonly isTTY?: boolean };
-
 /** Whether there is a person to ask: not with `--yes` or `--json`, nor where stdin or stderr is no terminal. */
 export function canAsk({ output, global, stdin }: Invocation): boolean {
   return stdin.isTTY === true && output.drawsStatus && !global.yes && !output.json;

@@ -1,25 +1,14 @@
-import { type EventsSetting, type ResolvedBucket, type ResolvedConfig, settingsOf } from "../../config/resolved-config.ts";
+import { type ResolvedConfig, settingsOf } from "../../config/resolved-config.ts";
 import type { Bucket } from "../../domain/bucket.ts";
 import { isReplicationError } from "../../domain/error.ts";
-import type { Problem, Step } from "../../provisioning/change.ts";
 import { planNamedQueue, planReleasedQueue } from "../../provisioning/events/plan-named-queues.ts";
 import { type NotificationTarget, planNotification } from "../../provisioning/events/plan-notifications.ts";
 import { planOwnQueue, type QueuePlan } from "../../provisioning/events/plan-queues.ts";
-import type { QueuePlace, QueueSource } from "../../provisioning/events/queue-grant.ts";
+import type { QueuePlace } from "../../provisioning/events/queue-grant.ts";
 import { systemClock } from "../system-clock.ts";
-import type { BucketPorts } from "./bucket-ports.ts";
-import type { QueueEvents, QueuePorts } from "./queues.ts";
+import type { EventfulSource, NotificationPlan, NotificationRun } from "./notification-run.ts";
+import type { QueueEvents } from "./queues.ts";
 import { planUnwantedQueues } from "./unwanted-queues.ts";
-
-export interface NotificationRun {
-  readonly config: ResolvedConfig;
-  /** `absent`: what this config's name owns is to go, whatever the rules say. */
-  readonly aim: "present" | "absent";
-  readonly buckets: BucketPorts;
-  readonly queues: QueuePorts;
-  /** Which sources it is about; undefined: all, also those that the config names no more. */
-  readonly includes: ((source: Bucket) => boolean) | undefined;
-}
 
 /** What the notifications depend on. */
 export interface NotificationCircumstances {
@@ -27,12 +16,6 @@ export interface NotificationCircumstances {
   readonly native: ReadonlySet<string>;
   /** Printed names of the buckets that are missing and about to be made. */
   readonly coming: ReadonlySet<string>;
-}
-
-export interface NotificationPlan {
-  readonly steps: readonly Step[];
-  readonly problems: readonly Problem[];
-  readonly notes: readonly string[];
 }
 
 /** Everything that replication wants to hear of, where the target is a queue of AWS. Emulators know the names too. */
@@ -47,12 +30,6 @@ const QUEUE_EVENTS = [
 const REPLICATION_EVENTS = "s3:Replication:*";
 /** A store with webhooks of its own counts changes of tags among what is created, and knows no more names. */
 const WEBHOOK_EVENTS = ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"] as const;
-
-/** A bucket whose changes rules want to hear of. */
-export interface EventfulSource extends QueueSource {
-  readonly place: ResolvedBucket;
-  readonly events: EventsSetting;
-}
 
 type QueuedSource = EventfulSource & { readonly events: QueueEvents };
 

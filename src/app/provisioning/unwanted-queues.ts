@@ -4,7 +4,7 @@ import { planNotification } from "../../provisioning/events/plan-notifications.t
 import { findUnwantedQueues, type UnwantedQueue } from "../../provisioning/events/plan-queues.ts";
 import { queueNameOf } from "../../provisioning/events/queue-names.ts";
 import { systemClock } from "../system-clock.ts";
-import type { EventfulSource, NotificationPlan, NotificationRun } from "./notifications.ts";
+import type { EventfulSource, NotificationPlan, NotificationRun } from "./notification-run.ts";
 
 export interface UnwantedRun extends NotificationRun {
   /** All sources of the config. */
