@@ -1,37 +1,25 @@
 import type { CopiedPair, CopyEvent } from "../app/provisioning/provision.ts";
+import { CopyProgress } from "./copy-progress.ts";
 import type { Output } from "./output.ts";
-import { formatBytes, Progress } from "./progress.ts";
-
-/** So many failures are shown one by one; the rest are counted. */
-const SHOWN_FAILURES = 20;
+import { formatBytes } from "./progress.ts";
 
 /** Shows the copying of existing objects while it runs, and what came of it. */
 export class CopyReport {
   readonly #output: Output;
-  #progress: Progress | undefined;
-  #done = 0;
-  #bytes = 0;
-  #failures = 0;
+  #progress: CopyProgress | undefined;
 
   constructor(output: Output) {
     this.#output = output;
   }
 
   readonly onCopy = (event: CopyEvent): void => {
-    this.#progress ??= new Progress({ output: this.#output });
-    if (event.kind === "copied") {
-      this.#done++;
-      this.#bytes += event.bytes;
-      this.#progress.update({ done: this.#done, bytes: this.#bytes });
-    } else if (event.kind === "failed" && ++this.#failures <= SHOWN_FAILURES) {
-      this.#output.warn(`${event.destination.id}: ${event.error.message}`);
-    }
+    this.#progress ??= new CopyProgress(this.#output);
+    this.#progress.tell(event);
   };
 
   /** Takes the progress away; prints what came of each pair, which `--json` prints elsewhere. */
   async end(copied: readonly CopiedPair[]): Promise<void> {
-    this.stop();
-    if (this.#failures > SHOWN_FAILURES) this.#output.warn(`and ${this.#failures - SHOWN_FAILURES} more`);
+    this.#progress?.end();
     if (!this.#output.json) for (const pair of copied) await this.#output.line(toLine(pair));
     if (copied.some(({ isComplete }) => !isComplete)) this.#output.info("broken off: the same command copies the rest");
   }

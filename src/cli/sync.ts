@@ -4,17 +4,16 @@ import { toRecordedError } from "../domain/error.ts";
 import type { Rule } from "../domain/rule.ts";
 import { tellBroken, unknown } from "./broken.ts";
 import { examples, type Invocation, usageError } from "./command.ts";
+import { CopyProgress } from "./copy-progress.ts";
 import { interruptible } from "./interrupt.ts";
 import { withLockHint } from "./lock-hint.ts";
 import { EXIT, type Output } from "./output.ts";
 import { oneLine } from "./printable.ts";
-import { formatBytes, Progress } from "./progress.ts";
+import { formatBytes } from "./progress.ts";
 import { chooseRules, chosenCopies } from "./targets.ts";
 
 const CONCURRENCY = 64;
 const LOCKED = "leave it to that daemon, which compares by itself (schedule.sync); or stop it first";
-/** So many failures are shown one by one; the rest are counted. */
-const SHOWN_FAILURES = 20;
 
 export function define(command: Command): void {
   command
@@ -57,25 +56,18 @@ class Report {
   readonly #output: Output;
   readonly #configured: boolean;
   readonly #dryRun: boolean;
-  readonly #progress: Progress;
-  #done = 0;
-  #bytes = 0;
-  #failures = 0;
+  readonly #progress: CopyProgress;
 
   constructor(output: Output, { configured, dryRun }: { readonly configured: boolean; readonly dryRun: boolean }) {
     this.#output = output;
     this.#configured = configured;
     this.#dryRun = dryRun;
-    this.#progress = new Progress({ output });
+    this.#progress = new CopyProgress(output);
   }
 
   onEvent(event: SyncEvent, rule: Rule): void {
-    if (event.kind === "copied") {
-      this.#done++;
-      this.#bytes += event.bytes;
-      this.#progress.update({ done: this.#done, bytes: this.#bytes });
-    } else if (event.kind === "failed") {
-      if (++this.#failures <= SHOWN_FAILURES) this.#output.warn(`${event.destination.id}: ${event.error.message}`);
+    if (event.kind === "copied" || event.kind === "failed") {
+      this.#progress.tell(event);
     } else if (this.#output.json) {
       const { key, destination, verdict, differs } = event;
       void this.#output.item({ kind: verdict, rule: this.#configured ? rule.id : null, destination: destination.id, key, differs });
@@ -86,8 +78,7 @@ class Report {
   }
 
   async end(results: readonly { readonly rule: Rule; readonly summaries: readonly SyncSummary[] }[]): Promise<number> {
-    this.stop();
-    if (this.#failures > SHOWN_FAILURES) this.#output.warn(`and ${this.#failures - SHOWN_FAILURES} more`);
+    this.#progress.end();
     for (const { rule, summaries } of results) {
       for (const summary of summaries) {
         if (this.#output.json) await this.#output.item(this.#toItem(rule, summary));
@@ -95,7 +86,7 @@ class Report {
       }
     }
     const isBroken = tellBroken(this.#output, results, this.#configured);
-    return isBroken || this.#failures > 0 ? EXIT.failed : EXIT.done;
+    return isBroken || this.#progress.failures > 0 ? EXIT.failed : EXIT.done;
   }
 
   stop(): void {

@@ -105,6 +105,11 @@ export const PLAIN_COPY: Pick<Rule, "conflict" | "deletes" | "expirations" | "ve
   unsafeDeletes: false,
 };
 
+/** Is true where some keys begin with both prefixes. */
+export function prefixesMeet(a: string, b: string): boolean {
+  return a.startsWith(b) || b.startsWith(a);
+}
+
 /** Is true where the key alone lets the object into the rule. */
 export function keyMatches(filter: Filter, key: string): boolean {
   return key.startsWith(filter.prefix ?? "") && key.endsWith(filter.suffix ?? "") && !key.startsWith(RESERVED_PREFIX);

@@ -1,4 +1,5 @@
 import type { ImportedConfig, ImportedRule } from "../../config/imports/imported-config.ts";
+import { prefixesMeet } from "../../domain/rule.ts";
 import { groupBy } from "../../lib/group-by.ts";
 import type { ReplicationDocument, ReplicationRule } from "../../ports/replication-configuration.ts";
 import { isLeftover, isMadeUpId } from "../../provisioning/native/leftovers.ts";
@@ -153,7 +154,7 @@ function byWidth(a: Edge, b: Edge): number {
 function isForTheSame(a: Edge, b: Edge): boolean {
   if (a.source !== b.source || a.destination !== b.destination) return false;
   const apart = Object.entries(a.rule.tags).some(([tag, value]) => b.rule.tags[tag] !== undefined && b.rule.tags[tag] !== value);
-  return !apart && (a.rule.prefix.startsWith(b.rule.prefix) || b.rule.prefix.startsWith(a.rule.prefix));
+  return !apart && prefixesMeet(a.rule.prefix, b.rule.prefix);
 }
 
 function named({ rule }: Edge): string {

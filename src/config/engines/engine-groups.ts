@@ -1,5 +1,5 @@
 import type { Bucket } from "../../domain/bucket.ts";
-import type { Engine } from "../../domain/rule.ts";
+import { type Engine, prefixesMeet } from "../../domain/rule.ts";
 import { groupBy } from "../../lib/group-by.ts";
 import { identity, interiorBuckets } from "../interior.ts";
 import { type Leg, notSayable } from "./native-terms.ts";
@@ -89,5 +89,5 @@ function meet(a: readonly Range[] = [], b: readonly Range[] = []): boolean {
 }
 
 function overlap(a: Range, b: Range): boolean {
-  return a.identity === b.identity && (a.prefix.startsWith(b.prefix) || b.prefix.startsWith(a.prefix));
+  return a.identity === b.identity && prefixesMeet(a.prefix, b.prefix);
 }

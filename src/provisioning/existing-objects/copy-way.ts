@@ -1,4 +1,5 @@
 import { isReplicationError } from "../../domain/error.ts";
+import { prefixesMeet } from "../../domain/rule.ts";
 import type { ReplicationDocument } from "../../ports/replication-configuration.ts";
 import type { NativePorts } from "../native/wish.ts";
 import type { NativeBucket, NativePair } from "../native-pair.ts";
@@ -36,7 +37,7 @@ async function whatCarriesOn({ destination, prefix }: NativePair, { sources, por
   if (sources.has(destination.id)) return `${name} is a source too, from which copies would be carried on as clients' objects`;
   const look = await seen(() => standing(destination, ports));
   if (isForbidden(look)) return `it may not be seen whether S3 carries copies on from ${name} (allow s3:GetReplicationConfiguration on it)`;
-  const onward = visible(look)?.rules.find((rule) => rule.status === "Enabled" && overlap(rule.prefix, prefix));
+  const onward = visible(look)?.rules.find((rule) => rule.status === "Enabled" && prefixesMeet(rule.prefix, prefix));
   return onward === undefined ? undefined : `the rule "${onward.id}" at ${name} would have S3 carry copies on`;
 }
 
@@ -48,11 +49,6 @@ async function standing(bucket: NativeBucket, ports: CopyPlace["ports"]): Promis
     if (isReplicationError(error) && error.code === "NoSuchBucket") return undefined;
     throw error;
   }
-}
-
-/** Is true where some keys begin with both. */
-export function overlap(a: string, b: string): boolean {
-  return a.startsWith(b) || b.startsWith(a);
 }
 
 /** Nothing is named that would lose what the rule asks for. */

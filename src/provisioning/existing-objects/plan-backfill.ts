@@ -1,4 +1,5 @@
 import { isReplicationError } from "../../domain/error.ts";
+import { prefixesMeet } from "../../domain/rule.ts";
 import { groupBy } from "../../lib/group-by.ts";
 import type { BatchJob } from "../../ports/batch-replication.ts";
 import { allOf } from "../all-of.ts";
@@ -6,7 +7,7 @@ import type { ExistingCopy, ExistingObjects, Plan } from "../change.ts";
 import type { NativeBucket } from "../native-pair.ts";
 import { type BackfillPorts, type BackfillWish, isCreated } from "./backfill-wish.ts";
 import { batchJobsOf } from "./batch-job.ts";
-import { type CopyPlace, copyObstacle, type Obstacle, overlap } from "./copy-way.ts";
+import { type CopyPlace, copyObstacle, type Obstacle } from "./copy-way.ts";
 import {
   type BackfillPair,
   type CountedPair,
@@ -151,5 +152,5 @@ function blockedBy({ pair }: BackfillPair): string {
 
 /** Another pair of the source that is for some of the same keys and leaves existing objects out: a job cannot tell the two apart. */
 function blockerOf(one: BackfillPair, pairs: readonly BackfillPair[]): BackfillPair | undefined {
-  return pairs.find(({ includesExisting, pair }) => !includesExisting && overlap(pair.prefix, one.pair.prefix));
+  return pairs.find(({ includesExisting, pair }) => !includesExisting && prefixesMeet(pair.prefix, one.pair.prefix));
 }

@@ -1,4 +1,5 @@
 import { isReplicationError, ReplicationError } from "../../domain/error.ts";
+import { prefixesMeet } from "../../domain/rule.ts";
 import type { BatchJob, NewBatchJob } from "../../ports/batch-replication.ts";
 import type { ReplicationRule } from "../../ports/replication-configuration.ts";
 import type { Plan, PlannedChange, Step } from "../change.ts";
@@ -18,7 +19,6 @@ import {
   outermost,
 } from "./batch-job.ts";
 import { ensureBatchRole } from "./batch-role.ts";
-import { overlap } from "./copy-way.ts";
 import { type CountedPair, limitProblems } from "./existing-objects.ts";
 
 export type JobPlan = Pick<Plan, "steps" | "problems" | "notes">;
@@ -116,7 +116,7 @@ export async function standingRules(source: NativeBucket, ports: BackfillPorts):
 
 /** Whether a rule is for some of the same keys as a pair, and another one: a job replicates by all rules of a bucket. */
 export function isOther(rule: ReplicationRule, pair: NativePair, wish: BackfillWish): boolean {
-  return overlap(pair.prefix, rule.prefix) && idOf(pair, wish) !== rule.id;
+  return prefixesMeet(pair.prefix, rule.prefix) && idOf(pair, wish) !== rule.id;
 }
 
 /** What the role of the jobs lacks, as far as it may be seen; the job's own step makes it. */
